@@ -199,11 +199,21 @@ TOOLS: Final[Mapping[str, LabelledSet]] = {
     "CIFAR-10 of Kaggle, trainLabels.csv": LabelledSet(
         sets_of_tools.numbered_folders_set, "cat 6, dog 6", "train 12"
     ),
+    "APTOS, a column id_code": LabelledSet(sets_of_tools.codes_set, "0 6, 1 6"),
+    "State Farm, folders and a table that agrees": LabelledSet(
+        sets_of_tools.drivers_set, "c0 6, c1 6", "train 12"
+    ),
+    "NABirds": LabelledSet(
+        sets_of_annotations.nabirds_set, "Blue Jay 6, Oak Titmouse 6", "test 4, train 8"
+    ),
+    "MIT's indoor scenes": LabelledSet(
+        sets_of_annotations.indoor_scenes_set, "airport_inside 6, bar 6", "test 4, train 8"
+    ),
     "a column of another name": LabelledSet(
         sets_of_tools.another_name_set, "0 6, 1 6", told={"label": "level"}
     ),
 }
-"""Each is recognised by a test of the survey; those with a format of their own go through `curate` too."""
+"""Surveyed by a test each; those that are read by functions of their own go through `curate` too."""
 
 
 def rows() -> list[tuple[str, str, str, str, str]]:

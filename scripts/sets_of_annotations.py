@@ -131,6 +131,30 @@ def cub_set() -> Files:
     return {"pics.tgz": tar(below("CUB_200_2011", files), "w:gz")}
 
 
+def nabirds_set() -> Files:
+    """As CUB-200, with hex digits for numbers."""
+    keys = [f"{n:08x}-21dc-4d0f" for n in range(N)]
+    names = [f"{('0817', '0860')[n % 2]}/{n:08x}.jpg" for n in range(N)]
+    files = {f"images/{name}": image(n, "JPEG") for n, name in enumerate(names)}
+    files |= {
+        "images.txt": lines([f"{key} {name}" for key, name in zip(keys, names, strict=True)]),
+        "image_class_labels.txt": lines(
+            [f"{key} {(817, 860)[n % 2]}" for n, key in enumerate(keys)]
+        ),
+        "classes.txt": lines(["817 Oak Titmouse", "860 Blue Jay"]),
+        "train_test_split.txt": lines([f"{key} {int(n < 8)}" for n, key in enumerate(keys)]),
+    }
+    return below("pics/nabirds", files)
+
+
+def indoor_scenes_set() -> Files:
+    """MIT's indoor scenes: lists of images whose names are in camel case."""
+    names = [f"{('airport_inside', 'bar')[n % 2]}/{n}.jpg" for n in range(N)]
+    files = {f"Images/{name}": image(n, "JPEG") for n, name in enumerate(names)}
+    lists = {"TrainImages.txt": lines(names[:8]), "TestImages.txt": lines(names[8:])}
+    return below("pics", files | lists)
+
+
 def tiny_imagenet_set() -> Files:
     wnids = ("n01443537", "n01629819")
     names = [f"train/{wnids[n % 2]}/images/{wnids[n % 2]}_{n}.JPEG" for n in range(8)]

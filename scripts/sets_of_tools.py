@@ -138,5 +138,21 @@ def another_name_set() -> Files:
     return below("pics", flat("jpg") | {"trainLabels.csv": lines(["image,level", *rows])})
 
 
+def codes_set() -> Files:
+    """APTOS of Kaggle: a column of images that is named for none, and names without endings."""
+    names = [f"{n:x}434d8d7" for n in range(N)]
+    rows = [f"{name},{n % 2}" for n, name in enumerate(names)]
+    files = images([f"train_images/{name}.png" for name in names])
+    return below("pics", files | {"train.csv": lines(["id_code,diagnosis", *rows])})
+
+
+def drivers_set() -> Files:
+    """State Farm's drivers: a table of all images that have a class folder."""
+    names = [(f"c{n % 2}", f"img_{n}.jpg") for n in range(N)]
+    rows = [f"p{n // 4:03d},{label},{name}" for n, (label, name) in enumerate(names)]
+    files = images([*(f"train/{label}/{name}" for label, name in names), "test/img_90.jpg"])
+    return below("pics", files | {"list.csv": lines(["subject,classname,img", *rows])})
+
+
 def _json_lines(records: Sequence[Mapping[str, object]]) -> bytes:
     return lines([json.dumps(record) for record in records])

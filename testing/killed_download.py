@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
-from typing import Protocol
+from threading import Event, Lock
+from typing import Any, Protocol
 
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.settings import Settings
+from pipeline_lib.sources.arriving import PIECE_BYTES
 from testing.sources import Taken, images, take_sources, tar_of
 
 BUCKET = "images"
@@ -32,13 +36,28 @@ CREDENTIALS = {
 MOST_TRIES = 10  # of an undisturbed run behind a proxy that breaks answers
 
 
+class Request(Protocol):
+    """A request that a proxy has seen."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def headers(self) -> Message: ...
+
+
 class Proxy(Protocol):
     """What is asked of a proxy: its address, and the requests that it has seen."""
 
     url: str
 
     @property
-    def requests(self) -> Sized: ...
+    def requests(self) -> Sequence[Request]: ...
+
+
+class HeldProxy(Proxy, Protocol):
+    """A proxy that can be told what happens to a request."""
+
+    choose: Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -56,8 +75,11 @@ class Killings:
 
 
 @contextmanager
-def served(folder: Path, n_images: int) -> Iterator[str]:
-    """Serve images and an archive of images by moto; gives the server's address."""
+def served(folder: Path, n_images: int, *, large_bytes: int = 0) -> Iterator[str]:
+    """Serve images and an archive of images by moto; gives the server's address.
+
+    large_bytes: of a further archive, `large.tar` beside the images' prefix; 0 for none.
+    """
     import boto3
     from moto.server import ThreadedMotoServer
 
@@ -74,6 +96,10 @@ def served(folder: Path, n_images: int) -> Iterator[str]:
             client.put_object(Bucket=BUCKET, Key=f"{PREFIX}/{name}", Body=data)
         archive = tar_of(folder / "more.tar", images(100, size_bytes=9000)).read_bytes()
         client.put_object(Bucket=BUCKET, Key=f"{PREFIX}/more.tar", Body=archive)
+        if large_bytes:
+            parts = images(8, size_bytes=large_bytes // 8)
+            large = tar_of(folder / "large.tar", parts).read_bytes()
+            client.put_object(Bucket=BUCKET, Key="large.tar", Body=large)
         yield url
     finally:
         moto.stop()
@@ -122,6 +148,72 @@ def kill_downloads(folder: Path, proxy: Proxy, *, kills: int, rng: random.Random
     return Killings(killed, ended, failed, half_written, taken)
 
 
+@dataclass(frozen=True)
+class Resumed:
+    """An archive of which a first run was killed. Bytes: of the archive, there at the kill, and moved by the second run."""
+
+    whole_bytes: int
+    there_bytes: int
+    moved_bytes: int
+    taken: Taken
+
+
+def kill_amid_an_archive(folder: Path, proxy: HeldProxy, *, after_pieces: int) -> Resumed:
+    """Kill the download of one archive (key `large.tar`) once some pieces of it are there, and let a second run end.
+
+    The proxy answers no further piece until the kill, so that nothing depends on the moment.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    held = Held(after_pieces)
+    proxy.choose = held
+    run = subprocess.Popen(_command(folder, proxy.url, "large.tar"), env=_environment())
+    notes = folder / ".perennial" / "unfinished"
+    while _n_pieces(notes) < after_pieces:
+        assert run.poll() is None, "the run ended before it was killed"
+        time.sleep(0.02)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    held.go_on()
+    seen = len(proxy.requests)
+    there_bytes = _n_pieces(notes) * PIECE_BYTES
+    subprocess.run(_command(folder, proxy.url, "large.tar"), env=_environment(), check=True)
+    moved_bytes = sum(map(asked_bytes, proxy.requests[seen:]))
+    taken = Taken(folder / "out")
+    [container] = (taken.folder / "shards").iterdir()
+    return Resumed(container.stat().st_size, there_bytes, moved_bytes, taken)
+
+
+class Held:
+    """Lets some requests for pieces pass, and the others wait until `go_on`."""
+
+    def __init__(self, n_passing: int) -> None:
+        self._left, self._lock, self._went_on = n_passing, Lock(), Event()
+
+    def __call__(self, request: Request) -> None:
+        """As `Choose` of tests/support/flaky_proxy.py: no fault."""
+        if not asked_bytes(request):
+            return
+        with self._lock:
+            self._left -= 1
+            passes = self._left >= 0
+        if not passes:
+            self._went_on.wait()
+
+    def go_on(self) -> None:
+        """Let all pass."""
+        self._went_on.set()
+
+
+def asked_bytes(request: Request) -> int:
+    """The length of the range that a request asks for; 0 without one."""
+    asked = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers["Range"] or "")
+    return int(asked[2]) - int(asked[1]) + 1 if asked and request.method == "GET" else 0
+
+
+def _n_pieces(unfinished: Path) -> int:
+    return sum(len(one.read_text().splitlines()) for one in unfinished.glob("*.pieces"))
+
+
 def _is_whole(out: Path) -> bool:
     """Whether the tables are absent, or name containers that are there."""
     if not (out / "members.parquet").exists():
@@ -130,8 +222,8 @@ def _is_whole(out: Path) -> bool:
     return all((out / "shards" / name).exists() for name in containers)
 
 
-def _command(folder: Path, url: str) -> list[str]:
-    return [sys.executable, "-m", "testing.killed_download", str(folder), url]
+def _command(folder: Path, url: str, key: str = PREFIX) -> list[str]:
+    return [sys.executable, "-m", "testing.killed_download", str(folder), url, key]
 
 
 def _environment() -> dict[str, str]:
@@ -139,10 +231,10 @@ def _environment() -> dict[str, str]:
 
 
 def main() -> int:
-    """One download, which may be killed: FOLDER URL."""
-    folder, url = sys.argv[1:]
+    """One download, which may be killed: FOLDER URL KEY."""
+    folder, url, key = sys.argv[1:]
     settings = Settings(workers=2, s3_endpoint_url=url)
-    source = {"uri": f"s3://{BUCKET}/{PREFIX}"}
+    source = {"uri": f"s3://{BUCKET}/{key}"}
     take_sources(Path(folder), (source,), out="out", params=SHARDS, settings=settings)
     return 0
 

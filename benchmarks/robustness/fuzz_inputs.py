@@ -18,6 +18,7 @@ import gzip
 import io
 import random
 import resource
+import shutil
 import sys
 import tarfile
 import tempfile
@@ -221,7 +222,9 @@ def take(kind: str, data: bytes, folder: Path) -> bool:
     received, container = folder / f"received.{kind}", folder / "container"
     received.write_bytes(data)
     container.unlink(missing_ok=True)
-    found = partial(find_members, received, container, is_local=True, name="x", limits=LIMITS)
+    found = partial(
+        find_members, received, container, keep=shutil.copyfile, name="x", limits=LIMITS
+    )
     return all([_is_sound(found), _is_sound(partial(_survey, received))])
 
 

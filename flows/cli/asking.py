@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 INDEPENDENT = NOTHING = "none"
 FOLDERS = "folders"
+OPTIONS = {"label": "--label-column", "several": "--several"}  # of the keys of `labels`
 
 
 def said_of_names(options: argparse.Namespace) -> dict[str, Any]:
@@ -70,6 +71,7 @@ def survey_and_ask(
     subject: str | None,
     label_column: str | None = None,
     several: str | None = None,
+    role: str | None = None,
 ) -> Survey:
     """Survey the source, and ask what its names leave open.
 
@@ -113,7 +115,7 @@ def survey_and_ask(
     if "class_from" in said and labels is None:
         answer = replace(answer, labels=NO_LABELS)
     answer = replace(answer, **said)
-    _refuse_contradictions(answer, uri)
+    _refuse_contradictions(answer, uri, role)
 
     def read(answer: SourceAnswer) -> Survey:
         with live("read folders and names"):
@@ -121,7 +123,7 @@ def survey_and_ask(
 
     found, answer = _read_labels(read, answer, uri)
     if found.labels_doubt:
-        answer = replace(answer, labels=_ask_labels(found.labels_doubt, uri))
+        answer = replace(answer, labels=_ask_labels(found.labels_doubt, uri, answer.told))
         found, answer = _read_labels(read, answer, uri)
     if found.doubt:
         chosen = _ask_layout(found.doubt, uri)
@@ -163,7 +165,7 @@ def _read_labels(
             numbers = f"1 to {len(found.choices)}"
             chosen = _choose(f"{question} {numbers}, or its name (empty: stop) ", found.choices)
             if not chosen:
-                option = "--label-column" if of_class else "--several"
+                option = OPTIONS[found.key]
                 names = ", ".join(found.choices)
                 remedy = (
                     f"choose one: `perennial init {uri} {option} NAME` with NAME one of {names}; "
@@ -176,8 +178,8 @@ def _read_labels(
             answer = replace(answer, told=told)
 
 
-def _ask_labels(doubt: LabelsDoubt, uri: str) -> str | LabelsFile:
-    """Ask which files tell the classes. Raises UsageError without a terminal or without an answer."""
+def _ask_labels(doubt: LabelsDoubt, uri: str, told: Mapping[str, str]) -> str | LabelsFile:
+    """Ask which files tell the classes. told: what was asked before. Raises UsageError without a terminal or an answer."""
     from pipeline_lib.errors import UsageError
     from pipeline_lib.survey import NO_LABELS, describe_labels_doubt
 
@@ -190,7 +192,8 @@ def _ask_labels(doubt: LabelsDoubt, uri: str) -> str | LabelsFile:
     ways = ", ".join(
         FOLDERS if stated is None else _as_option(uri, stated) for stated in doubt.choices.values()
     )
-    remedy = f"choose one: `perennial init {uri} --labels WHAT` with WHAT one of {ways}"
+    before = "".join(f" {OPTIONS[key]} {value}" for key, value in told.items())
+    remedy = f"choose one: `perennial init {uri}{before} --labels WHAT` with WHAT one of {ways}"
     raise UsageError(what, file=uri, value=doubt.why, remedy=remedy)
 
 
@@ -204,7 +207,7 @@ def says_how(said: Mapping[str, Any]) -> bool:
     return bool(said.keys() & {"layout", "splits", "depth", "class_from", "split_from"})
 
 
-def _refuse_contradictions(answer: SourceAnswer, uri: str) -> None:
+def _refuse_contradictions(answer: SourceAnswer, uri: str, role: str | None) -> None:
     """Raise UsageError for what params.yaml would refuse of a source, before anything is read by it."""
     from pydantic import ValidationError
 
@@ -219,6 +222,7 @@ def _refuse_contradictions(answer: SourceAnswer, uri: str) -> None:
             {
                 "name": "images",
                 "uri": "images",
+                "role": role,
                 "layout": layout,
                 "labels": answer.labels or None,
                 **stated,

@@ -135,7 +135,7 @@ def curate(inputs: Inputs, params: CurateParams) -> Curated:
     counts_of_tests = extra_tests.counts_by_set(tests, extra, repeats)
     statistics = {
         "ledger": ledger(manifest),
-        **row_statistics(rows, decided),
+        **row_statistics(rows, decided, manifest["reason"]),
         "classes": class_statistics(labels.classes, classes),
         "features": counts(inputs.features["kind"]),
         "votes": labels.statistics,

@@ -34,12 +34,12 @@ EDGES = {
 }
 
 
-def row_statistics(rows: pd.DataFrame, decided: Decisions) -> dict[str, Any]:
-    """How often each primary reason, remark and split occurs."""
+def row_statistics(rows: pd.DataFrame, decided: Decisions, reasons: pd.Series) -> dict[str, Any]:
+    """How often each primary reason, remark and split occurs. reasons: of all files, those of extra test sets too."""
     kept = rows.loc[decided.standing, "split"]
     remarks = {code.value: decided.count(code) for code in Remark}
     return {
-        "reasons": counts(decided.reason.dropna()),
+        "reasons": counts(reasons.dropna()),
         "remarks": {name: n for name, n in remarks.items() if n},
         "splits": {split: int((kept == split).sum()) for split in SPLITS},
     }

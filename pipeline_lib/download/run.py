@@ -20,6 +20,7 @@ from pipeline_lib.download.plan import DownloadPlan, Unit, objects_of, plan_sour
 from pipeline_lib.download.store import store_all
 from pipeline_lib.download.stored import StoredUnit
 from pipeline_lib.download.tables import extras_frame, members_of_source, votes_frame, with_labels
+from pipeline_lib.download.unfinished import Unfinished
 from pipeline_lib.errors import DataCheckFailed
 from pipeline_lib.files.atomic import atomic_folder
 from pipeline_lib.harness.memo import Memo, stage_key
@@ -84,7 +85,8 @@ def run(job: StageRun[DownloadParams]) -> None:
             listing_file=job.reads["listing"],
             shards_folder=job.writes["shards"],
         )
-        stored = store_all(units, places, folder, memo, settings, archive_limits, kept)
+        unfinished = Unfinished(settings.state_folder(job.checkout) / "unfinished")
+        stored = store_all(units, places, folder, memo, settings, archive_limits, kept, unfinished)
         members, votes, extras = _tables(
             sources, plans, stored, places, settings, root=root, limits=limits, listing=listing
         )

@@ -14,6 +14,7 @@ from pipeline_lib.download.loose import pack
 from pipeline_lib.download.packed_before import PackedBytes
 from pipeline_lib.download.plan import Unit
 from pipeline_lib.download.stored import MEMBERS_FILE, StoredUnit, read_stored, write_members
+from pipeline_lib.download.unfinished import Unfinished
 from pipeline_lib.errors import BadData, NoSpace, SourceChanged
 from pipeline_lib.files.atomic import remove_tree
 from pipeline_lib.harness.memo import Memo
@@ -37,12 +38,20 @@ def store_all(
     settings: Settings,
     limits: ArchiveLimits,
     kept: PackedBytes,
+    unfinished: Unfinished,
 ) -> dict[Unit, StoredUnit]:
     """Put every unit into `folder`, from the memo if it is there, else from its source."""
     desk = folder / "incoming"
     stored = {unit: _restore(unit, desk, folder, memo, limits) for unit in units}
     pending = [unit for unit, arrived in stored.items() if arrived is None]
-    require_space(folder, sum(unit.size_bytes for unit in pending))
+    archives = [
+        (places[unit.source.name].address, unit.objects[0])
+        for unit in pending
+        if unit.kind == "archive"
+    ]
+    unfinished.forget_but(archives)
+    there_bytes = sum(unfinished.there_bytes(*one) for one in archives)
+    require_space(folder, sum(unit.size_bytes for unit in pending) - there_bytes)
     meter = Meter(
         "download", "bytes", sum(unit.size_bytes for unit in pending), settings.progress_every_s
     )
@@ -56,9 +65,10 @@ def store_all(
             folder,
             memo,
             workers=settings.worker_count(),
-            step=meter.step,
+            meter=meter,
             limits=limits,
             kept=kept,
+            unfinished=unfinished,
         )
         stored[unit] = fetched.stored
         changed += [f"{place.address.rstrip('/')}/{key}" for key in fetched.changed]
@@ -98,9 +108,10 @@ def _fetch(
     memo: Memo,
     *,
     workers: int,
-    step: Callable[[int], None],
+    meter: Meter,
     limits: ArchiveLimits,
     kept: PackedBytes,
+    unfinished: Unfinished,
 ) -> _Fetched:
     """Bring a unit as listed. Where an object changed since, begin it again with all its objects as they are now: the
     memo knows them as that version, which the next listing names. This run must not end well then: DVC would know the
@@ -109,14 +120,14 @@ def _fetch(
     refuses.
     """
     listed = unit
-    bring = (
-        partial(pack, kept=kept) if unit.kind == "pack" else partial(take_archive, limits=limits)
-    )
+    bring: Callable[..., StoredUnit] = partial(pack, kept=kept)
+    if unit.kind == "archive":
+        bring = partial(take_archive, limits=limits, unfinished=unfinished, skip=meter.skip)
     for tries_left in reversed(range(TRIES)):
         remove_tree(desk)
         desk.mkdir()
         try:
-            stored = bring(unit, place, desk, workers=workers, step=step)
+            stored = bring(unit, place, desk, workers=workers, step=meter.step)
             break
         except BadData as error:
             remove_tree(desk)  # what a bomb has unpacked to so far does not stay on the disk

@@ -127,7 +127,7 @@ def find_columns(
     if one_hot and files and not stated.label:
         one_hot = [name for name in one_hot if name not in files]
         return Columns(tuple(names), files, None, splits[0] if splits else None, tuple(one_hot))
-    if files and not labels and (choices := [one for one in possible() if one not in files]):
+    if files and not labels and (choices := possible()):
         raise several_columns("no column is named like a class", choices, file=where)
     if not files or not labels:
         lacking = " and ".join(

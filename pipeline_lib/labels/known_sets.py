@@ -17,7 +17,7 @@ TINY_FILE = "val_annotations.txt"
 
 
 def stated_by_cub(files: Files, names: Sequence[str]) -> Stated:
-    """CUB-200-2011: images.txt and the files beside it, each with the number of an image on each line.
+    """CUB-200-2011, and NABirds: images.txt and the files beside it, each with the number of an image on each line.
 
     names: of images.txt. The box goes along; train_test_split.txt says 1 for training.
     """
@@ -46,7 +46,7 @@ def _by_number(files: Files, name: str) -> dict[str, str]:
     found = {}
     for number, line in lines_of(files, name):
         key, _, rest = line.partition(" ")
-        if not key.isdecimal() or not rest:
+        if not rest:  # the key is a number, or of hex digits in NABirds
             where = f"{files.at(name)}:{number}"
             raise BadData(
                 "not a line `number text`",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from unicodedata import normalize
@@ -313,13 +314,17 @@ def _meaning_of_splits(cells: Mapping[str, str], column: str, file: str) -> dict
 
 
 def _remarks(class_of: Mapping[str, str]) -> tuple[str, ...]:
-    """What a person should look at: numbers among names."""
+    """What a person should look at: numbers among names, names that differ in case alone."""
     classes = set(class_of.values())
+    alike = Counter(one.casefold() for one in classes)
+    in_case = sorted(one for one in classes if alike[one.casefold()] > 1)
+    said = (f"classes differ in case alone: {some(in_case)}",) if in_case else ()
     numbers = sorted(filter(str.isdecimal, classes), key=int)
     names = sorted(classes.difference(numbers))
     if not numbers or not names:
-        return ()
+        return said
     return (
+        *said,
         f"classes are numbers and names in one column ({some(numbers)} beside {some(names)}): "
         "write one or the other if they mean the same",
     )

@@ -14,7 +14,6 @@ from pipeline_lib.labels.coco import is_coco
 from pipeline_lib.labels.columns import (
     class_columns,
     find_columns,
-    has_file_column,
     is_surely_class,
 )
 from pipeline_lib.labels.cvat import is_cvat
@@ -30,12 +29,15 @@ from pipeline_lib.labels.match import Finder, folder_of
 from pipeline_lib.labels.params import FormatName, LabelsFile
 from pipeline_lib.labels.sidecar import beside_images, choices
 from pipeline_lib.labels.statements import split_in, splits_of_files
-from pipeline_lib.labels.table_columns import columns_of_zeros_and_ones, columns_that_repeat
+from pipeline_lib.labels.table_columns import (
+    columns_of_zeros_and_ones,
+    columns_that_repeat,
+    image_column,
+)
 from pipeline_lib.labels.table_files import read_table
 from pipeline_lib.labels.voc import SPLIT_LIST
 from pipeline_lib.labels.yolo import LINE as YOLO_LINE
 from pipeline_lib.labels.yolo import texts_of
-from pipeline_lib.sources.names import is_image_name
 from pipeline_lib.sources.places import TABLE_ENDINGS
 
 TRIED = 40  # files that are looked into
@@ -77,24 +79,6 @@ def find_tables(
             one = one.model_copy(update={"classes": _names_of_numbers(files, names[0], one)})
         found.append(one)
     return found
-
-
-def image_column(files: Files, name: str, finder: Finder) -> str | None:
-    """The column that names images by its cells, in a table where none does by its name: `Image Index`."""
-    folder = name.rpartition("/")[0]
-    try:
-        table = read_table(partial(files.stream, name), name=name)
-        if has_file_column((*table.names, *table.inside)):
-            return None
-        rows = [cells for _, (_, cells) in zip(range(ROWS), table.rows(), strict=False)]
-        for column in (*table.names, *table.inside):
-            cells = [str(table.value(one, column)) for one in rows]
-            named = [is_image_name(cell) and finder.find(cell, folder) for cell in cells]
-            if rows and column and all(named):
-                return column
-    except BadData:
-        return None
-    return None
 
 
 def _less_those_of_folders(
@@ -218,7 +202,8 @@ def find_lists(files: Files, members: frozenset[str]) -> list[LabelsFile]:
             if all(rest for _, rest in pairs):
                 with_label.add(name)
     # Lists without classes matter for their splits, and only where folders tell the classes.
-    has_folders = len({folder_of(member) for member in members} - {""}) > 1
+    folders = {folder_of(member) for member in members} - {""}
+    has_folders = len([one for one in folders if not split_in(one)]) > 1
     of_split = [name for name in found if split_in(name.rpartition("/")[2])]
     found = [name for name in found if name in with_label or (name in of_split and has_folders)]
     found = [name for name in found if name in of_split] if len(of_split) > 1 else found

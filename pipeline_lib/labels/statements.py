@@ -79,12 +79,12 @@ def _last_split(parts: Sequence[str]) -> str:
 
 def split_of_images(name: str) -> str:
     """The split that the name of a file alone tells: `trainLabels.csv` is about the images in train."""
-    last = name.rpartition("/")[2].rpartition(".")[0]
-    return split_in(re.sub(r"([a-z\d])([A-Z])", r"\1 \2", last)) or ""
+    return split_in(name.rpartition("/")[2].rpartition(".")[0]) or ""
 
 
 def split_in(name: str) -> str | None:
-    """The only split that the words of a name contain, as in `imagenet-train-000012`; None for none or several."""
+    """The only split that the words of a name contain: `imagenet-train-000012`, `TestImages`; None for none or several."""
+    name = re.sub(r"([^\W\d_A-Z])([A-Z])", r"\1 \2", name)
     words = re.findall(r"[^\W\d_]+", name.lower())
     found = {split for word in words for split in split_names([word]).values()}
     return found.pop() if len(found) == 1 else None

@@ -1,13 +1,18 @@
-"""Find the columns of classes of a table by its first rows: a 1 for the class, or few values that repeat."""
+"""Find the columns of classes and images of a table by its first rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
-from pipeline_lib.labels.columns import class_columns
-from pipeline_lib.labels.table_files import TableFile
+from pipeline_lib.errors import BadData
+from pipeline_lib.labels.columns import class_columns, has_file_column
+from pipeline_lib.labels.files import Files
+from pipeline_lib.labels.match import Finder
+from pipeline_lib.labels.table_files import TableFile, read_table
+from pipeline_lib.sources.names import is_image_name
 
 SAMPLED = 200  # rows
 OTHERS = 2  # columns beside those of several classes: image and split
@@ -40,9 +45,28 @@ def columns_that_repeat(table: TableFile) -> list[str]:
     for name in (*table.names, *table.inside):
         values = [str(table.value(cells, name)) for cells in rows]
         n_different = len(set(filter(None, values)))
-        if name and 2 <= n_different <= max(2, len(rows) / 2):
+        if name and 2 <= n_different <= max(2, len(rows) / 2) and n_different < len(rows):
             found.append(name)
     return found
+
+
+def image_column(files: Files, name: str, finder: Finder) -> str | None:
+    """The column that names images by its cells, in a table where none does by its name: `Image Index`."""
+    folder = name.rpartition("/")[0]
+    try:
+        table = read_table(partial(files.stream, name), name=name)
+        if has_file_column((*table.names, *table.inside)):
+            return None
+        rows = [cells for _, cells in islice(table.rows(), SAMPLED)]
+        for column in filter(None, (*table.names, *table.inside)):
+            cells = [str(table.value(one, column)) for one in rows]
+            # a number may mean any other thing as well
+            are_names = all(is_image_name(cell) or not cell.isdecimal() for cell in cells)
+            if cells and are_names and all(finder.find(cell, folder) for cell in cells):
+                return column
+    except BadData:
+        return None
+    return None
 
 
 def as_bit(cell: Any) -> int | None:

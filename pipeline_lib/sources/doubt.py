@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline_lib.sources.layout import (
@@ -22,16 +22,25 @@ from pipeline_lib.sources.names import class_name, without_archive_ending, witho
 from pipeline_lib.sources.reading import left_out
 from pipeline_lib.sources.set_aside import OF_ANNOTATIONS, OF_IMAGES
 from pipeline_lib.sources.source import Source
-from pipeline_lib.sources.split_names import split_names
+from pipeline_lib.sources.split_names import split_names, splits_mentioned
 from pipeline_lib.sources.strays import stray_folders
 
 SHOWN = 5
 LACKING = 0.5  # share of the folders of evaluation that train must lack for a question
 DEEP = 0.1  # share of images below the class folders from which their folders may be the classes
 _PARTS = re.compile(
-    r"(fold|part|batch|shard|chunk|set|split|session|cv|kfold)[ _-]?\d+", re.IGNORECASE
+    r"(.*[ _-])?(fold|part|batch|shard|chunk|set|split|session|cv|kfold|images|imgs|patient|subject|case|study|visit|user"
+    r"|participant|slide|scan)[ _-]?\d+",
+    re.IGNORECASE,
 )
-SEPARATORS = ("_", ".", "-", " (", "(", " ")  # between the class and the number of an image
+# Class and number of an image, with what is between them
+PATTERNS = (
+    *(
+        (f"{{class}}{sign}*{')' if '(' in sign else ''}", sign)
+        for sign in ("_", ".", "-", " (", "(", " ")
+    ),
+    *((f"*{sign}{{class}}", sign) for sign in ("_", "-")),
+)
 NUMBERED = 0.95  # share of the images of a folder that must be named so
 # The first part of names that a camera or a program gives to every image.
 CAMERA = re.compile(
@@ -94,10 +103,10 @@ def find_doubt(names: Iterable[str], archives: Iterable[str] = ()) -> Doubt | No
 
 
 def doubt_of_file_names(names: Sequence[str]) -> Doubt | None:
-    """Find classes in the names of files that lie in no class folders: Abyssinian_12.jpg, train/cat.0.jpg."""
-    for between in SEPARATORS:
-        pattern = f"{{class}}{between}*{')' if '(' in between else ''}"
-        numbered = [name for name in names if _is_numbered(name, between)]
+    """Find classes in the names of files that lie in no class folders: Abyssinian_12.jpg, train/cat.0.jpg, 12_frog.png."""
+    for pattern, between in PATTERNS:
+        at_end = pattern.startswith("{class}")
+        numbered = [name for name in names if _is_numbered(name, between, at_end=at_end)]
         fields = {name: one["class"] for name, one in fields_by_name(pattern, numbered)}
         classes = Counter(fields.values())
         folders = {name.rpartition("/")[0] for name in fields}
@@ -114,13 +123,18 @@ def doubt_of_file_names(names: Sequence[str]) -> Doubt | None:
         )
         flat = Reading("flat", {}, (), (), len(names))
         example = next(iter(fields))
-        return Doubt(f"names of files may begin with the class ({example})", (by_name, flat))
+        where = "begin" if at_end else "end"
+        return Doubt(f"names of files may {where} with the class ({example})", (by_name, flat))
     return None
 
 
-def _is_numbered(name: str, between: str) -> bool:
-    """Whether a number is the last part of a name."""
-    first, sign, number = without_image_ending(name.rpartition("/")[2]).rpartition(between)
+def _is_numbered(name: str, between: str, *, at_end: bool) -> bool:
+    """Whether a number is the last part of a name, or the first."""
+    stem = without_image_ending(name.rpartition("/")[2])
+    if not at_end:
+        number, _, label = stem.partition(between)
+        return number.isdecimal() and bool(label) and not label.isdecimal()
+    first, sign, number = stem.rpartition(between)
     return bool(first and sign) and number.removesuffix(")").isdecimal()
 
 
@@ -224,6 +238,8 @@ def _why(below: Counter[Folders], kind: Detected, archives: frozenset[str]) -> s
     splits = split_names(tops)
     if len(set(splits.values())) > 1:
         return f"folders are named like splits ({_some(splits)})"
+    if "train" in (mentioned := splits_mentioned(tops)) and len(mentioned) > 1:
+        return f"folders are named like splits ({_some(tops)})"
     inside = {path[1] for path in below if len(path) > 1}
     inside_splits = split_names(inside)
     if inside and (set(inside_splits) == inside or len(set(inside_splits.values())) > 1):
@@ -231,6 +247,11 @@ def _why(below: Counter[Folders], kind: Detected, archives: frozenset[str]) -> s
     if tops and tops <= archives and all(_SHARD.fullmatch(top) for top in tops):
         return f"the archives are numbered like parts of one data set ({_some(tops)})"
     return _not_classes(below) or _deep(below)
+
+
+def are_parts(folders: Collection[str]) -> bool:
+    """Whether folders are numbered like parts of a data set, or like persons: fold1, patient0007."""
+    return len(folders) > 1 and all(map(_PARTS.fullmatch, folders))
 
 
 def _never_trained(below: Iterable[Folders], splits: Mapping[str, str]) -> set[str]:
@@ -245,7 +266,7 @@ def _never_trained(below: Iterable[Folders], splits: Mapping[str, str]) -> set[s
 def _not_classes(below: Counter[Folders]) -> str:
     tops = {path[0] for path in below if path}
     plain = {re.sub(r"[\W_]", "", top.lower()): top for top in tops}
-    if len(tops) > 1 and all(_PARTS.fullmatch(top) for top in tops):
+    if are_parts(tops):
         return f"folders are numbered like parts of one data set ({_some(tops)})"
     if plain.keys() & OF_IMAGES and plain.keys() & OF_ANNOTATIONS:
         return f"folders are named like images and annotations ({_some(tops)})"

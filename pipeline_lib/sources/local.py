@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline_lib.errors import BadData, ObjectRefused, SourceChanged, SourceMissing
 from pipeline_lib.reasons import Reason
 from pipeline_lib.sources import s3
+from pipeline_lib.sources.arriving import Arriving
 from pipeline_lib.sources.known_files import Digest, KnownFiles, stamp_of
 from pipeline_lib.sources.names import decode_name, encode_name, is_archive
 from pipeline_lib.sources.objects import FIX_SOURCES, Begin, Identified, SourceObject
@@ -149,7 +150,12 @@ class LocalPlace:
         )
 
     def fetch(
-        self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]
+        self,
+        wanted: SourceObject,
+        arriving: Arriving,
+        *,
+        workers: int,
+        step: Callable[[int], None],
     ) -> None:
         """Never needed: local archives are read where they are."""
         raise AssertionError(wanted)

@@ -12,14 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from os import pwrite
-from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline_lib.errors import BadData, PipelineError, ServiceUnavailable, SourceChanged
+from pipeline_lib.sources.arriving import Arriving
 from pipeline_lib.sources.s3 import RELIST, TRIES
 
-PART_BYTES = 64 << 20
 WHOLE_BYTES = 8 << 20  # up to here an answer is taken at once
 # Of a larger one: chunks that stay in the processor's cache; those of 8 MiB took twice the CPU time.
 CHUNK_BYTES = 1 << 20
@@ -131,37 +129,28 @@ class Objects:
         return bytes(data)
 
     def fetch(
-        self, whole: Wanted, target: Path, *, workers: int, step: Callable[[int], None]
+        self, whole: Wanted, arriving: Arriving, *, workers: int, step: Callable[[int], None]
     ) -> None:
-        """Write an object to a file, in parallel parts, all of one version; from a server without ranges in one stream.
+        """Bring the missing pieces of an object, several at once, all of one version; from a server without ranges the
+        whole, in one stream.
 
-        step: told the bytes of each part that is done.
+        step: told the bytes of each piece that is there.
         """
-        starts = range(0, whole.size_bytes, PART_BYTES)
 
-        def fetch(start: int) -> int:
-            size_bytes = min(PART_BYTES, whole.size_bytes - start)
-            part = Wanted(whole.key, whole.etag, start, size_bytes, whole.whole_bytes)
-            self._copy(part, write)
-            return size_bytes
+        def fetch(piece: range) -> int:
+            part = Wanted(whole.key, whole.etag, piece.start, len(piece), whole.whole_bytes)
+            self._copy(part, arriving.write)
+            return len(piece)
 
-        with target.open("wb") as file:
-
-            def write(chunk: Any, position: int) -> None:
-                left = memoryview(chunk)
-                while left:
-                    written = pwrite(file.fileno(), left, position)
-                    left, position = left[written:], position + written
-
-            done = 0
-            try:
-                with ThreadPoolExecutor(workers) as pool:
-                    for size_bytes in pool.map(fetch, starts):
-                        done += size_bytes
-                        step(size_bytes)
-            except Whole:
-                self._copy(whole, write)
-                step(whole.size_bytes - done)
+        left = sum(map(len, arriving.missing))
+        try:
+            with ThreadPoolExecutor(workers) as pool:
+                for size_bytes in pool.map(fetch, arriving.missing):
+                    left -= size_bytes
+                    step(size_bytes)
+        except Whole:
+            self._copy(whole, arriving.write)
+            step(left)
 
     def _copy(self, wanted: Wanted, write: Callable[[Any, int], object]) -> None:
         """Pass a range to `write`, with each chunk's position. A transfer that breaks off goes on where it was; a whole

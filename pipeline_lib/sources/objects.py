@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline_lib.reasons import Reason
+from pipeline_lib.sources.arriving import Arriving
 from pipeline_lib.sources.known_files import Stamp
 
 FIX_SOURCES = "fix discover.sources in params.yaml"
@@ -77,6 +78,11 @@ class Place(Protocol):
         """Return the path of the file if it is local and unchanged since the listing."""
 
     def fetch(
-        self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]
+        self,
+        wanted: SourceObject,
+        arriving: Arriving,
+        *,
+        workers: int,
+        step: Callable[[int], None],
     ) -> None:
-        """Write an object to a file; only for objects without a local path."""
+        """Bring the missing pieces of an object as listed; only for objects without a local path."""

@@ -12,6 +12,7 @@ from pipeline_lib.errors import SourceMissing
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.streams import refuse_foreign
 from pipeline_lib.sources import s3
+from pipeline_lib.sources.arriving import Arriving
 from pipeline_lib.sources.cloud_bucket import CloudBucket
 from pipeline_lib.sources.known_files import KnownFiles
 from pipeline_lib.sources.local import LocalPlace
@@ -123,11 +124,16 @@ class BucketPlace:
         """Return None: an object of a bucket has no local path."""
 
     def fetch(
-        self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]
+        self,
+        wanted: SourceObject,
+        arriving: Arriving,
+        *,
+        workers: int,
+        step: Callable[[int], None],
     ) -> None:
-        """Write the listed version of an object to a file."""
+        """Bring the missing pieces of the listed version of an object, several at once."""
         whole = self._part(wanted, 0, wanted.size_bytes)
-        self._objects.fetch(whole, target, workers=workers, step=step)
+        self._objects.fetch(whole, arriving, workers=workers, step=step)
 
     @cached_property
     def _objects(self) -> Objects:

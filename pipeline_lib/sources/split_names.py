@@ -77,6 +77,12 @@ _SAYS_NOTHING = {
 }  # fmt: skip
 
 
+def splits_mentioned(folders: Iterable[str]) -> set[str]:
+    """The splits that the last words of names stand for, whatever is before: bounding_box_train, bounding_box_test, query."""
+    last = (words[-1] for folder in folders if len(words := words_of(folder)) > 1)
+    return {_WORDS[word] for word in last if word in SPLIT_FOLDERS}
+
+
 def split_names(siblings: Iterable[str]) -> dict[str, str]:
     """Return folder -> train, val or test, for the sibling folders whose name contains a split.
 

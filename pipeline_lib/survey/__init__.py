@@ -11,6 +11,13 @@ from pipeline_lib.survey.earlier_data import (
     renewals,
 )
 from pipeline_lib.survey.estimate import CostTrial, RunEstimate, describe_estimate, scale, try_out
+from pipeline_lib.survey.extra_tests import (
+    ExtraTest,
+    extra_test,
+    in_words,
+    real_labels,
+    with_extra_tests,
+)
 from pipeline_lib.survey.label_choice import LabelsDoubt
 from pipeline_lib.survey.look import Survey, look_at
 from pipeline_lib.survey.recipe_choice import Advice, advise, gains_from_weights, labels_in_params
@@ -29,6 +36,7 @@ __all__ = [
     "NO_LABELS",
     "Advice",
     "CostTrial",
+    "ExtraTest",
     "LabelsDoubt",
     "NewData",
     "Renewal",
@@ -47,16 +55,20 @@ __all__ = [
     "describe_estimate",
     "describe_labels_doubt",
     "describe_offers",
+    "extra_test",
     "gains_from_weights",
+    "in_words",
     "labels_in_params",
     "look_at",
     "named_weights",
     "new_data",
     "no_longer_read",
+    "real_labels",
     "renewals",
     "scale",
     "still_fits",
     "survey",
     "survey_of",
     "try_out",
+    "with_extra_tests",
 ]

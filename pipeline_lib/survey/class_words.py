@@ -2,27 +2,32 @@
 
 ImageNet's classes are wnids: their words come from LOC_synset_mapping.txt, words.txt or the devkit's meta.mat where the
 source has one, else from the table of the built-in backbone, which has the 1,000 classes of ILSVRC2012. Parents come from
-wordnet.is_a.txt, or from the folders above where the innermost are the classes.
+wordnet.is_a.txt, from the structure that ImageNet released, or from the folders above where the innermost are the classes.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import pairwise
+from xml.parsers import expat
 
+from pipeline_lib.labels.voc import DeclaredType, strict_parser
 from pipeline_lib.sources.names import class_name, without_image_ending
 from pipeline_lib.sources.reading import NameReading
 from pipeline_lib.survey.contents import Contents, Seen
 
+log = logging.getLogger(__name__)
 WNID = re.compile(r"n\d{8}")
 NAMES = ("LOC_synset_mapping.txt", "words.txt", "synset_words.txt")
 IS_A = ("wordnet.is_a.txt",)
+STRUCTURE = ("structure_released.xml", "structure.xml")
 MOST_BYTES = 1 << 26
 BUILT_IN = "imagenet_classes.csv"
 
@@ -63,8 +68,9 @@ def class_words(
 
 
 def _of_wnids(contents: Contents, classes: Sequence[str]) -> tuple[ClassWord, ...]:
-    words = dict(_built_in()) | dict(_lines(_text(contents, NAMES)))
-    parents = defaultdict(set)
+    released = _structure(_text(contents, STRUCTURE))
+    words = dict(_built_in()) | released.words | dict(_lines(_text(contents, NAMES)))
+    parents = defaultdict(set, {child: set(of) for child, of in released.parents.items()})
     for parent, child in _lines(_text(contents, IS_A)):
         parents[child].add(parent)
     above = {name: _ancestors(name, parents) for name in classes}
@@ -81,6 +87,38 @@ def _of_wnids(contents: Contents, classes: Sequence[str]) -> tuple[ClassWord, ..
         )
         for name in every
     )
+
+
+@dataclass(frozen=True)
+class _Structure:
+    """Words by wnid, and the wnids directly above each."""
+
+    words: dict[str, str] = field(default_factory=dict)
+    parents: dict[str, set[str]] = field(default_factory=dict)
+
+
+def _structure(text: str) -> _Structure:
+    """ImageNet's structure_released.xml: synsets inside synsets, each with wnid and words. Nothing, where it is damaged."""
+    found, above = _Structure(), [""]
+
+    def start(element: str, attributes: Mapping[str, str]) -> None:
+        wnid = attributes.get("wnid", "") if element == "synset" else ""
+        if WNID.fullmatch(wnid):
+            found.words[wnid] = attributes.get("words", "")
+            if WNID.fullmatch(above[-1]):
+                found.parents.setdefault(wnid, set()).add(above[-1])
+        above.append(wnid)
+
+    parser = strict_parser()
+    parser.StartElementHandler = start
+    parser.EndElementHandler = lambda _: above.pop()
+    try:
+        if text:
+            parser.Parse(text, True)
+    except (expat.ExpatError, DeclaredType) as error:
+        log.warning("ImageNet's structure is left out, since it is no valid XML: %s", error)
+        return _Structure()
+    return found
 
 
 def _of_numbers(names: Sequence[str], class_of: Mapping[str, str | None]) -> tuple[ClassWord, ...]:

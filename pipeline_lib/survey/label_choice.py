@@ -11,11 +11,14 @@ from pipeline_lib.labels.files import Files, files_beside, opener
 from pipeline_lib.labels.formats import FORMATS, SURE, read_labels, recognise
 from pipeline_lib.labels.match import Finder
 from pipeline_lib.labels.params import LabelsFile
-from pipeline_lib.labels.recognise import find_tables, image_column, table_header
+from pipeline_lib.labels.recognise import find_tables, table_header
+from pipeline_lib.labels.table_columns import image_column
 from pipeline_lib.settings import Settings
+from pipeline_lib.sources.doubt import are_parts
 from pipeline_lib.sources.layout import FolderLayout
 from pipeline_lib.sources.objects import Place
 from pipeline_lib.sources.places import TABLE_ENDINGS, table_place
+from pipeline_lib.sources.split_names import split_names
 from pipeline_lib.survey.answers import NO_LABELS, SourceAnswer
 from pipeline_lib.survey.contents import Contents
 
@@ -82,7 +85,8 @@ def choose_labels(
         for one in _beside(uri, members, root=root):
             offers[one.file or ""] = one
             files[one.file or ""] = files_beside(table_place(one.file or "", settings, root=root))
-    if not offers and not any(folder_class.values()):
+    told = {one for one in folder_class.values() if one and not split_names([one])}
+    if not offers and (not told or are_parts(told)):
         offers = {_spelt(one): one for one in find_tables(inside, members, is_named=False)}
         files = dict.fromkeys(offers, inside)
     if not offers:
@@ -97,7 +101,7 @@ def choose_labels(
             choices["folders"] = None
         what = f"several files label these images ({', '.join(offers)})"
         return LabelChoice(None, inside, doubt=LabelsDoubt(what, choices))
-    if taken.format in SURE or folders_doubt or not any(folder_class.values()):
+    if taken.format in SURE or folders_doubt or not told:
         return LabelChoice(taken, files[first], why)
     agreed = _compared(taken, files[first], folder_class)
     if agreed is None:
@@ -123,7 +127,7 @@ def _compared(
     )
     if not labels.class_of:
         return False
-    is_whole = not labels.without
+    is_whole = not any(folder_class[name] for name in labels.without)
     if taken.format == "lists" and is_whole and labels.split_of:
         return True
     pairs = {(folder_class[name], label) for name, label in labels.class_of.items()}

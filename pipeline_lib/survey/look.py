@@ -30,13 +30,14 @@ from pipeline_lib.survey.class_words import ClassWord
 from pipeline_lib.survey.contents import HEAD_BYTES, Contents, Seen, look_into
 from pipeline_lib.survey.label_choice import LabelsDoubt
 from pipeline_lib.survey.subjects import NO_SUBJECTS, Subjects
-from pipeline_lib.survey.unread import instead_of_images
+from pipeline_lib.survey.unread import are_pointers, instead_of_images
 
 SAMPLED = 200
 FORMATS = tuple(
     name for name in PILLOW_NAME.values() if name != "HEIF"
 )  # none that starts a program, as EPS does
 PNG_START, PNG_SIZE_END = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", 24
+POINTERS = 5  # files that are looked into
 OPENED = 500  # files whose names do not say what they are; on S3 each is a request
 
 
@@ -146,6 +147,14 @@ def look_at(uri: str, settings: Settings, *, root: Path) -> Looked:
     samples = _samples(taken)
     with progress("read", "headers", len(samples), settings) as step:
         headers = {one.name: _header_of(one, step) for one in samples}
+    heads = [one.first(SNIFFED_BYTES) for one in samples[:POINTERS] if one.first]
+    if not any(one.format for one in headers.values()) and are_pointers(heads):
+        raise BadData(
+            "the images are pointers of Git LFS",
+            file=uri,
+            value=samples[0].name,
+            remedy="run `git lfs pull` in their repository",
+        )
     return Looked(uri, place, contents, taken, refused, n_unopened, samples, headers)
 
 

@@ -106,7 +106,7 @@ def advise(
     splits = split_subjects(survey.subjects.pairs, name, dict(survey.splits))
     usual_salt = CurateParams().split_salt
     params = TEMPLATE.format(
-        uri=_quoted(survey.uri),
+        uri=quoted(survey.uri),
         name=name,
         summary=f"{survey.n_images} images, {len(survey.classes)} classes, median short side {side_px} px",
         layout=survey.keys.layout,
@@ -139,7 +139,7 @@ def advise(
 
 def _more(survey: Survey) -> str:
     """What a person answered, or must still say, of classes and splits."""
-    lines = _reading(survey)
+    lines = reading_in_params(survey)
     if survey.labels:
         columns = visible(" ".join(survey.columns.split()))  # one line: a comment ends with it
         lines += f"      labels: {labels_in_params(survey.labels)}  # {columns}\n"
@@ -148,17 +148,17 @@ def _more(survey: Survey) -> str:
     if survey.subjects.taken:
         taken = survey.subjects.taken
         why = f"{taken.n_subjects} subjects, none of which spans two splits"
-        lines += f"      subject_from: {_quoted(taken.subject_from)}  # {why}\n"
+        lines += f"      subject_from: {quoted(taken.subject_from)}  # {why}\n"
     elif survey.subjects.declined:
         lines += "      subject_from: null  # a person said that no two images show one subject\n"
     return lines + ("" if survey.classes else VOTES)
 
 
-def _reading(survey: Survey) -> str:
-    """How names are read, and which are left out."""
+def reading_in_params(survey: Survey) -> str:
+    """Lines of a source: how names are read, and which are left out."""
     keys, lines = survey.keys, ""
     if keys.splits is not None:
-        splits = ", ".join(f"{_quoted(folder)}: {split}" for folder, split in keys.splits.items())
+        splits = ", ".join(f"{quoted(folder)}: {split}" for folder, split in keys.splits.items())
         why = "which folders are splits; others have no class" if splits else "no folder is a split"
         lines += f"      splits: {{{splits}}}  # {why}\n"
     if keys.depth:
@@ -166,19 +166,19 @@ def _reading(survey: Survey) -> str:
         lines += f"      depth: {keys.depth}  # {above} above the first that tells\n"
     if keys.class_from:
         lines += (
-            f"      class_from: {_quoted(keys.class_from)}  # what the class is called in a name\n"
+            f"      class_from: {quoted(keys.class_from)}  # what the class is called in a name\n"
         )
     if keys.split_from:
         lines += (
-            f"      split_from: {_quoted(keys.split_from)}  # what the split is called in a name\n"
+            f"      split_from: {quoted(keys.split_from)}  # what the split is called in a name\n"
         )
     if keys.include:
         lines += (
-            f"      include: [{', '.join(map(_quoted, keys.include))}]  # nothing else is taken\n"
+            f"      include: [{', '.join(map(quoted, keys.include))}]  # nothing else is taken\n"
         )
     if keys.exclude:
         n_files = sum(one.n_files for one in survey.left_out)
-        lines += f"      exclude: [{', '.join(map(_quoted, keys.exclude))}]  # files left out: {n_files}\n"
+        lines += f"      exclude: [{', '.join(map(quoted, keys.exclude))}]  # files left out: {n_files}\n"
     return lines
 
 
@@ -186,11 +186,11 @@ def labels_in_params(stated: LabelsFile) -> str:
     """The value of `labels`: a path where that says all."""
     told = stated.model_dump(exclude_defaults=True)
     if set(told) == {"file"}:
-        return _quoted(told["file"])
+        return quoted(told["file"])
     pairs = [
-        f"{key}: [{', '.join(map(_quoted, value))}]"
+        f"{key}: [{', '.join(map(quoted, value))}]"
         if isinstance(value, (list, tuple))
-        else f"{key}: {_quoted(value)}"
+        else f"{key}: {quoted(value)}"
         for key, value in told.items()
     ]
     return "{" + ", ".join(pairs) + "}"
@@ -216,7 +216,7 @@ class _Training:
 def _finetune(survey: Survey, side_px: int, weights: Weights) -> _Training:
     """Starting weights, the network they are of and the size they were trained at."""
     usual = RECIPES["finetune"]
-    lines = [f"weights: {_quoted(weights.name)}"]
+    lines = [f"weights: {quoted(weights.name)}"]
     if weights.sha256:
         lines.append(f"weights_sha256: {weights.sha256}")
     if not weights.network:
@@ -286,7 +286,7 @@ def _steps(recipe: str, n_train: int) -> list[str]:
     return lines
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A YAML scalar: plain where that is safe, else as JSON, which YAML reads."""
     path = text.removeprefix(f"{scheme_of(text)}://")
     is_plain = text.isascii() and all(letter.isalnum() or letter in "/._-" for letter in path)

@@ -173,10 +173,11 @@ def _with_file_names(
     Raises UsageError for files that seem to hold labels in a form that is not read.
     """
     layout = detect_layout(names, "auto")
-    is_flat = doubt.readings[0].classes == () if doubt else not any(map(layout.label, names))
-    if not is_flat:
+    classes = {*map(layout.label, names)} - {None}
+    is_flat = doubt.readings[0].classes == () if doubt else not classes
+    if not is_flat and (doubt or len(classes) > 1):
         return doubt
-    by_name = doubt_of_file_names(names)
+    by_name = doubt_of_file_names(names) if is_flat else None
     unread = None if by_name else unread_labels(others, names)
     if unread:
         file, what = unread

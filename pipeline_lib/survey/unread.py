@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pipeline_lib.labels.columns import has_file_column, is_surely_class
 from pipeline_lib.shards.sniff import sniff
 from pipeline_lib.sources.names import is_archive, refusal, without_image_ending
+from pipeline_lib.sources.places import TABLE_ENDINGS
 from pipeline_lib.survey.contents import Seen
 
 LOOKED_INTO = 200  # files
 HEAD_BYTES = 4096
 MANY_COLUMNS = 64  # a table of pixels has as many
+LFS = b"version https://git-lfs.github.com/spec/"
 NAMED = 2  # images that a file of labels names near its beginning
 
 _ARRAYS = (
@@ -45,6 +47,11 @@ KINDS = (
     Kind("a 7z archive", (".7z",), _UNPACK),
     Kind("a RAR archive", (".rar",), _UNPACK),
     Kind("a Zstandard archive", (".zst",), _UNPACK),
+    Kind(
+        "a part of a divided archive",
+        (".001", ".002", ".z01", ".z02", ".partaa", ".partab", ".part1", ".part01"),
+        "join the parts, and name the whole",
+    ),
     Kind("DICOM", (".dcm", ".dicom"), "save its slices as PNG or TIFF"),
     Kind("NIfTI", (".nii", ".nii.gz"), "save its slices as PNG or TIFF"),
     Kind("video", (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg"), "save frames of it as images"),
@@ -80,6 +87,11 @@ def instead_of_images(files: Sequence[Seen]) -> tuple[str, str] | None:
     return f"{kind.what}: {example[kind]}" + (f" and {n - 1} more" if n > 1 else ""), kind.remedy
 
 
+def are_pointers(heads: Sequence[bytes]) -> bool:
+    """Whether files hold pointers of Git LFS in place of images, by their first bytes."""
+    return bool(heads) and all(head.startswith(LFS) for head in heads)
+
+
 def unread_archives(files: Iterable[Seen]) -> list[str]:
     """Names of archives beside images that we cannot open."""
     return [
@@ -98,22 +110,25 @@ def unread_labels(files: Sequence[Seen], images: Sequence[str]) -> tuple[str, st
         if (kind := _by_ending(one.name)) and kind.labels_too:
             return one.name, kind.what
     stems = {without_image_ending(name.rpartition("/")[2]) for name in images}
-    texts = [
-        one
-        for one in files
-        if one.name.lower().endswith((".csv", ".tsv", ".txt", ".json", ".jsonl", ".xml"))
-    ]
+    texts = [one for one in files if one.name.lower().endswith((*TABLE_ENDINGS, ".xml"))]
     for one in texts[:LOOKED_INTO]:
         if any(word in one.name.rpartition("/")[2].lower() for word in NOT_LABELS):
             continue
         if len(set(_words(one)) & stems) >= NAMED:
-            return one.name, "it names images, but no class by which they could be sorted"
+            return one.name, _why_unread(one)
         if _has_columns(one):
             return one.name, "none of its lines names an image as the source spells it"
     described = [one.name for one in texts if _describes(one.name, stems)]
     if len(described) >= len(images) / 2:
         return described[0], "a file of this kind lies beside each image"
     return None
+
+
+def _why_unread(one: Seen) -> str:
+    head = one.first(HEAD_BYTES) if one.first else b""
+    if sniff(head) == "unknown":
+        return "it is not UTF-8 text"
+    return "it names images, but no class by which they could be sorted"
 
 
 def _has_columns(one: Seen) -> bool:

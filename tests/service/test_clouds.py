@@ -21,7 +21,7 @@ from pipeline_lib.errors import (
     SourceMissing,
 )
 from pipeline_lib.settings import Settings
-from pipeline_lib.sources import object_bytes
+from pipeline_lib.sources import arriving, object_bytes
 from pipeline_lib.sources.places import table_place
 from pipeline_lib.sources.source import Source
 from pipeline_lib.survey import survey
@@ -100,15 +100,15 @@ def test_all_of_a_listing_of_several_pages_is_read(cloud: Emulator) -> None:
     assert len(proxy.requests) == n_pages
 
 
-@pytest.mark.parametrize("part_bytes", [object_bytes.PART_BYTES, 4096])
+@pytest.mark.parametrize("piece_bytes", [arriving.PIECE_BYTES, 4096])
 def test_an_archive_is_fetched_in_parts_and_kept_as_received(
     cloud: Emulator,
     take: Callable[..., Taken],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    part_bytes: int,
+    piece_bytes: int,
 ) -> None:
-    monkeypatch.setattr(object_bytes, "PART_BYTES", part_bytes)
+    monkeypatch.setattr(arriving, "PIECE_BYTES", piece_bytes)
     files = images(40)
     archive = tar_of(tmp_path / "pics.tar", files).read_bytes()
     cloud.put({"sets/pics.tar": archive})

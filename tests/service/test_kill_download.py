@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from testing.killed_download import download_once, kill_downloads, served
+from pipeline_lib.sources.arriving import PIECE_BYTES
+from testing.killed_download import download_once, kill_amid_an_archive, kill_downloads, served
 from tests.support.flaky_proxy import FlakyProxy, at_random
 
 pytestmark = pytest.mark.service
@@ -23,3 +24,17 @@ def test_after_two_kills_behind_a_flaky_proxy_the_tables_are_those_of_an_undistu
 
     assert done.killed == 2 and not done.half_written
     assert done.taken.bytes_by_file() == undisturbed.bytes_by_file()
+
+
+def test_after_a_kill_amid_an_archive_the_second_run_moves_the_missing_part_alone(
+    tmp_path: Path,
+) -> None:
+    with served(tmp_path, 0, large_bytes=5 * PIECE_BYTES) as url:
+        with FlakyProxy(url, lambda _: None) as proxy:
+            done = kill_amid_an_archive(tmp_path / "killed", proxy, after_pieces=3)
+
+    assert done.there_bytes == 3 * PIECE_BYTES
+    assert done.moved_bytes == done.whole_bytes - done.there_bytes
+    [container] = (done.taken.folder / "shards").iterdir()
+    assert container.read_bytes() == (tmp_path / "large.tar").read_bytes()
+    assert list((tmp_path / "killed" / ".perennial" / "unfinished").iterdir()) == []

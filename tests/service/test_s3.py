@@ -34,7 +34,8 @@ from pipeline_lib.errors import (
     SourceMissing,
 )
 from pipeline_lib.settings import Settings
-from pipeline_lib.sources import object_bytes, s3, s3_bucket
+from pipeline_lib.sources import arriving, object_bytes, s3, s3_bucket
+from pipeline_lib.sources.arriving import Arriving
 from pipeline_lib.sources.objects import SourceObject
 from pipeline_lib.sources.places import BucketPlace, s3_place
 from pipeline_lib.sources.source import Source
@@ -184,15 +185,15 @@ def test_what_the_last_run_packed_is_not_fetched_again_even_without_a_memo(
     assert set(before["shard"]) - set(after.members["shard"]) == changed
 
 
-@pytest.mark.parametrize("part_bytes", [object_bytes.PART_BYTES, 4096])
+@pytest.mark.parametrize("piece_bytes", [arriving.PIECE_BYTES, 4096])
 def test_an_archive_key_is_fetched_in_parts_and_kept_as_received(
     server: Server,
     take: Callable[..., Taken],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    part_bytes: int,
+    piece_bytes: int,
 ) -> None:
-    monkeypatch.setattr(object_bytes, "PART_BYTES", part_bytes)
+    monkeypatch.setattr(arriving, "PIECE_BYTES", piece_bytes)
     files = images(40)
     archive = tar_of(tmp_path / "pics.tar", files).read_bytes()
     server.put(
@@ -238,7 +239,7 @@ def test_an_object_put_again_after_the_listing_is_never_mixed_in(server: Server)
 def test_an_archive_put_again_between_two_parts_is_never_spliced(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(object_bytes, "PART_BYTES", 1000)
+    monkeypatch.setattr(arriving, "PIECE_BYTES", 1000)
     server.put({"pics.tar": b"a" * 5000})
     place, listed_object = place_and_object(server, f"s3://{BUCKET}/pics.tar")
 
@@ -253,7 +254,12 @@ def test_an_archive_put_again_between_two_parts_is_never_spliced(
     monkeypatch.setattr(object_bytes.Objects, "_chunks", put_again_before_the_second)
 
     with pytest.raises(BadData, match="the object changed after it was listed"):
-        place.fetch(listed_object, tmp_path / "pics.tar", workers=1, step=lambda _: None)
+        place.fetch(
+            listed_object,
+            Arriving(tmp_path / "pics.tar", listed_object.size_bytes),
+            workers=1,
+            step=lambda _: None,
+        )
 
 
 @pytest.mark.parametrize("uri", ["set", "set.tar"])
@@ -436,7 +442,12 @@ def test_a_transfer_that_breaks_off_goes_on_and_gives_the_same_bytes(
 
     with FlakyProxy(server.url, only_gets(fault)) as proxy:
         place, listed_object = place_behind(proxy, f"s3://{BUCKET}/a.tar")
-        place.fetch(listed_object, tmp_path / "a.tar", workers=1, step=lambda _: None)
+        place.fetch(
+            listed_object,
+            Arriving(tmp_path / "a.tar", listed_object.size_bytes),
+            workers=1,
+            step=lambda _: None,
+        )
 
         assert (tmp_path / "a.tar").read_bytes() == data
         assert len(gets(proxy)) >= 2
@@ -449,7 +460,12 @@ def test_a_full_disk_ends_a_transfer_at_once(server: Server) -> None:
     with FlakyProxy(server.url, lambda _: None) as proxy:
         place, listed_object = place_behind(proxy, f"s3://{BUCKET}/a.tar")
         with pytest.raises(OSError, match="No space left on device"):
-            place.fetch(listed_object, Path("/dev/full"), workers=1, step=lambda _: None)
+            place.fetch(
+                listed_object,
+                Arriving(Path("/dev/full"), listed_object.size_bytes),
+                workers=1,
+                step=lambda _: None,
+            )
         assert len(gets(proxy)) == 1
 
 
@@ -468,14 +484,19 @@ def test_a_transfer_that_never_comes_further_ends_in_one_line(server: Server) ->
 def test_a_server_that_ignores_ranges_is_read_from_byte_0_and_one_that_ignores_preconditions_found_out(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(object_bytes, "PART_BYTES", 1000)
+    monkeypatch.setattr(arriving, "PIECE_BYTES", 1000)
     data = bytes(range(256)) * 20
     server.put({"a.tar": data})
 
     with FlakyProxy(server.url, lambda _: WHOLE) as proxy:
         place, listed_object = place_behind(proxy, f"s3://{BUCKET}/a.tar")
         done: list[int] = []
-        place.fetch(listed_object, tmp_path / "a.tar", workers=2, step=done.append)
+        place.fetch(
+            listed_object,
+            Arriving(tmp_path / "a.tar", listed_object.size_bytes),
+            workers=2,
+            step=done.append,
+        )
         assert (tmp_path / "a.tar").read_bytes() == data
         assert sum(done) == len(data)
         with pytest.raises(

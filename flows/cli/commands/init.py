@@ -100,6 +100,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "suggest it",
     )
     parser.add_argument(
+        "--extra-test",
+        metavar="NAME=PATH",
+        action="append",
+        default=[],
+        help="an extra test set, scored apart and never trained on (repeatable; docs/shift.md)",
+    )
+    parser.add_argument(
         "--weights",
         metavar="FILE",
         help="weights to start from: builtin, torchvision:ResNet18_Weights.IMAGENET1K_V1 or timm:NAME (downloaded once, when "
@@ -124,6 +131,7 @@ def run(options: argparse.Namespace) -> int:
     Raises UsageError where edits would be lost, and the errors of listing the source.
     """
     from flows.cli.asking import said_of_names, survey_and_ask
+    from flows.cli.extra_tests import survey_extra_test
     from flows.cli.own_edits import refuse_to_lose_edits, write_params
     from flows.cli.project import find_project, inside
     from flows.cli.starting_anew import refuse_to_lose_words, start_files, start_model_name
@@ -133,9 +141,11 @@ def run(options: argparse.Namespace) -> int:
     from pipeline_lib.survey import (
         advise,
         decision_on_address,
+        in_words,
         new_data,
         no_longer_read,
         renewals,
+        with_extra_tests,
     )
     from tasks.snapshot import uncommitted
 
@@ -163,13 +173,15 @@ def run(options: argparse.Namespace) -> int:
         label_column=options.label_column,
         several=options.several,
     )
+    tests = [survey_extra_test(given, settings, origin) for given in options.extra_test]
     with live("look for weights to start from"):
         choice = _weights(options.weights, found, settings, origin)
     advice = advise(found, name=options.name, choice=choice, is_named=options.weights is not None)
     data = new_data(found, options.name, origin)
-    text = decision_on_address(advice.params, data)
+    text = decision_on_address(with_extra_tests(advice.params, tests), data)
     checked = _checked(params, text)
     said = _survey_in_words(found, choice, advice, checked, settings, origin)
+    said = "\n".join([said, *(line for one in tests for line in in_words(one, found))])
     if options.dry_run:
         print(shown(said), file=sys.stderr)
         print(text, end="")

@@ -82,14 +82,15 @@ class Exchange:
         size_bytes: int,
         write: Callable[[bytes], object],
         restart: Callable[[], object],
+        done: int = 0,
     ) -> None:
-        """Pass `size_bytes` from `start` on to `write`, in order and all of one version.
+        """Pass `size_bytes` from `start` on to `write`, in order and all of one version; but for those that are `done`.
 
         A transfer that breaks off goes on by range where the version can be told; else, and where the server ignores
         ranges, `restart` is called and it begins again. Raises SourceChanged, BadData for another size than listed, and
         what `look` raises.
         """
-        done, safe, tries_left, failure = 0, 0, TRIES, "the transfer broke off"
+        safe, tries_left, failure = done, TRIES, "the transfer broke off"
         can_resume = wanted.identity is not None
         while done < size_bytes and tries_left:
             if done and not can_resume:

@@ -19,6 +19,7 @@ from pipeline_lib.errors import (
 )
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
+from pipeline_lib.sources.arriving import Arriving
 from pipeline_lib.sources.names import encode_name, is_archive, is_image_name
 from pipeline_lib.sources.objects import Begin, Identified, SourceObject
 from pipeline_lib.sources.s3 import READS_PER_WORKER, RELIST
@@ -127,29 +128,37 @@ class HttpPlace:
         """Return None: a file of a server has no local path."""
 
     def fetch(
-        self, wanted: SourceObject, target: Path, *, workers: int, step: Callable[[int], None]
+        self,
+        wanted: SourceObject,
+        arriving: Arriving,
+        *,
+        workers: int,
+        step: Callable[[int], None],
     ) -> None:
-        """Write a file as listed, in one stream that goes on where it broke off."""
-        with target.open("wb") as file:
+        """Bring what follows the first missing piece of a file as listed, in one stream that goes on where it broke off."""
+        at = arriving.missing[0].start if arriving.missing else wanted.size_bytes
 
-            def write(chunk: bytes) -> None:
-                file.write(chunk)
-                step(len(chunk))
+        def write(chunk: bytes) -> None:
+            nonlocal at
+            arriving.write(chunk, at)
+            at += len(chunk)
+            step(len(chunk))
 
-            def restart() -> None:
-                step(-file.tell())
-                file.seek(0)
-                file.truncate()
+        def restart() -> None:
+            nonlocal at
+            step(-at)
+            at = 0
 
-            self._exchange.copy(
-                self._url(wanted),
-                _version(wanted),
-                start=0,
-                size_bytes=wanted.size_bytes,
-                write=write,
-                restart=restart,
-            )
-        _refuse_page(target, self._url(wanted))
+        self._exchange.copy(
+            self._url(wanted),
+            _version(wanted),
+            start=0,
+            size_bytes=wanted.size_bytes,
+            done=at,
+            write=write,
+            restart=restart,
+        )
+        _refuse_page(arriving.path, self._url(wanted))
 
     def _settle_name(self) -> bool:
         """Find the name of the only file, by the server where the address does not tell; whether it is an archive or table."""

@@ -71,9 +71,9 @@ def test_what_was_read_and_what_is_left_over_is_told() -> None:
     ("text", "message"),
     [
         ("", "labels.csv:1: no column for the image and class"),
-        ("a/1.jpg,x,cat\n2.jpg,x,dog\n", r"labels.csv:1: no column is named like a class \(found: column 3\)"),
+        ("a/1.jpg,x,cat\n2.jpg,x,dog\n10.png,x,dog\n", r"labels.csv:1: no column is named like a class \(found: column 3\)"),
         ("filename,MEL,NV\n1.jpg,1,0\n", r"labels.csv:1: no column for the class \(found: filename, MEL, NV\)"),
-        ("filename,MEL,NV\n1.jpg,1,0\n2.jpg,0,1\n", r"no column is named like a class \(found: MEL, NV\)"),
+        ("filename,MEL,NV\n1.jpg,1,0\n2.jpg,0,1\n10.png,0,1\n", r"no column is named like a class \(found: MEL, NV\)"),
         ("filename,label,class\n", r"labels.csv:1: several columns are possible \(found: label, class\)"),
         ("filename,label,label\n", r"labels.csv:1: several columns have one name \(found: label\)"),
         ("member,annotator,label\n1.jpg,ana,cat\n", "labels.csv:1: these are votes .* name the file as `votes`"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline_lib.sources.doubt import Reading, find_doubt
+from pipeline_lib.sources.doubt import Reading, doubt_of_file_names, find_doubt
 from pipeline_lib.sources.recognise import Listing, recognise, set_aside
 from pipeline_lib.sources.split_names import split_names
 from scripts import odd_folders
@@ -186,3 +186,38 @@ def test_names_of_splits_are_told_from_names_of_classes(
     siblings: str, expected: dict[str, str]
 ) -> None:
     assert split_names(siblings.split()) == expected
+
+
+@pytest.mark.parametrize(
+    ("folders", "why"),
+    [
+        ("bounding_box_train bounding_box_test query", "folders are named like splits"),
+        ("patient00001 patient00002", "folders are numbered like parts of one data set"),
+        ("train/subject_1 train/subject_2", "folders are numbered like parts of one data set"),
+        ("train/a train/b test/c test/d", "no folder of train is named c, d"),
+        ("benign/SOB/adenosis malignant/SOB/ductal", "images lie in folders inside folders"),
+    ],
+)
+def test_folders_that_are_probably_no_classes_are_asked_about(folders: str, why: str) -> None:
+    doubt = find_doubt(below(*folders.split()))
+
+    assert doubt is not None
+    assert doubt.why.startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        ("0_frog 1_ship 2_frog 3_ship", "*_{class}"),
+        ("12-cat 13-dog 14-cat 15-dog", "*-{class}"),
+        ("cat_0 cat_1 dog_2 dog_3", "{class}_*"),
+        ("20210101_1200 20210102_1200 20210103_1300", None),
+        ("1_2 3_2 4_5 6_5", None),
+    ],
+)
+def test_classes_in_names_of_files_stand_before_or_after_a_number(
+    names: str, pattern: str | None
+) -> None:
+    doubt = doubt_of_file_names([f"{name}.png" for name in names.split()])
+
+    assert (doubt.readings[0].class_from if doubt else None) == pattern

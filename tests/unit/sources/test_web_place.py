@@ -19,6 +19,7 @@ from pipeline_lib.errors import (
     SourceMissing,
 )
 from pipeline_lib.settings import Settings
+from pipeline_lib.sources.arriving import Arriving
 from pipeline_lib.sources.places import place_of, table_place
 from pipeline_lib.survey import survey
 from testing.sources import SMALL_SHARDS, Taken, images, take_sources, tar_of
@@ -256,7 +257,9 @@ def test_a_full_disk_ends_a_transfer_at_once(server: WebServer, archive: bytes) 
     [one] = place.list()
 
     with pytest.raises(OSError, match="No space left on device"):
-        place.fetch(one, Path("/dev/full"), workers=1, step=lambda _: None)
+        place.fetch(
+            one, Arriving(Path("/dev/full"), one.size_bytes), workers=1, step=lambda _: None
+        )
     assert [asked.method for asked in server.asked] == ["HEAD", "GET"]
 
 

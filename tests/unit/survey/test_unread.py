@@ -46,6 +46,7 @@ PICKLE = b"\x80\x04\x95rest."
         ("data.rar", b"Rar!", "a RAR archive: data.rar"),
         ("scan/1.dcm", b"\0" * 128 + b"DICM", "DICOM: scan/1.dcm.*save its slices as PNG"),
         ("clip.mp4", b"x", "video: clip.mp4"),
+        ("data.zip.001", b"PK", "a part of a divided archive: data.zip.001.*join the parts"),
     ],
 )  # fmt: skip
 def test_a_source_without_images_is_named_for_what_it_is(
@@ -53,6 +54,13 @@ def test_a_source_without_images_is_named_for_what_it_is(
 ) -> None:
     with pytest.raises(BadData, match=f"no image is there .*{message}"):
         surveyed(tmp_path, {name: data})
+
+
+def test_pointers_of_git_lfs_are_no_images(tmp_path: Path) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+    with pytest.raises(BadData, match="the images are pointers of Git LFS .*run `git lfs pull`"):
+        surveyed(tmp_path, dict.fromkeys(below("cat", "dog"), pointer))
 
 
 def test_archives_inside_an_archive_are_to_be_unpacked(tmp_path: Path) -> None:
@@ -78,6 +86,15 @@ CAPTIONS = "".join(f'{{"file_name": "{n}.jpg", "text": "number {n}"}}\n' for n i
         (
             {"00.jpg": None, "01.jpg": None, "train.csv": b"Id,species\n0,oak\n1,elm\n"},
             "none of its lines names an image.*train.csv",
+        ),
+        (
+            {"0.jpg": None, "1.jpg": None, "labels.csv": "画像,分類\n0.jpg,猫\n1.jpg,犬".encode("shift_jis")},
+            "it is not UTF-8 text.*labels.csv",
+        ),
+        (
+            {f"training/image_2/{n}.png": None for n in range(2)}
+            | {f"training/label_2/{n}.txt": b"Car 0.00 0 -1.58 587.01 173.33 614.12 200.12" for n in range(2)},
+            "beside each image.*label_2/0.txt",
         ),
         ({"0.jpg": None, "0.json": LABELME, "1.jpg": None, "1.json": LABELME}, "beside each image.*0.json"),
         ({"0.jpg": None, "1.jpg": None, "2.jpg": None, "metadata.jsonl": CAPTIONS}, "but no class.*metadata.jsonl"),
