@@ -211,7 +211,7 @@ def planted(
     pattern = label
     if case.by_background:
         pattern = int(random.integers(K))
-        pixels = (0.75 * pixels + 0.25 * TINTS[label]).astype(np.uint8)
+        pixels = (0.5 * pixels + 0.5 * TINTS[label]).astype(np.uint8)
     size = round(MARK_SHARE * side_px)
     y, x = np.mgrid[:size, :size] + random.uniform(0, 8)
     wave = size / random.uniform(3.5, 5)
