@@ -13,6 +13,7 @@ from scripts import (
     label_tables,
     learning_tables,
     prediction_tables,
+    scale_tables,
     speed_tables,
 )
 from scripts.curation_tables import acceptance
@@ -177,6 +178,9 @@ TABLES = {
     "coverage": coverage,
     "mistakes columns": mistakes_columns,
     "report scale": report_scale,
+    "scale stages": scale_tables.per_image,
+    "scale curate": scale_tables.curate_rows,
+    "scale estimates": scale_tables.estimates,
     "unlike": unlike,
     "metrics": metrics,
     "marks": marks,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain, pairwise
@@ -16,7 +17,7 @@ from typing import Any
 from pipeline_lib.errors import BadData, ConfigError
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.authorities import read_authorities
-from pipeline_lib.sources.cloud_faults import Words, cloud_fault, unavailable
+from pipeline_lib.sources.cloud_faults import Words, cloud_fault, unavailable, unusable_environment
 from pipeline_lib.sources.object_bytes import RETRIES, TIMES, Entry, Wanted
 from pipeline_lib.sources.web.connections import CA_VARIABLES
 
@@ -47,6 +48,13 @@ AZURE_VARIABLES = {
     "sas_key": ("AZURE_STORAGE_SAS_KEY", "AZURE_STORAGE_SAS_TOKEN"),
     "endpoint": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
 }
+TOKENS = (
+    "GOOGLE_BEARER_TOKEN",
+    "AZURE_STORAGE_TOKEN",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_SAS_KEY",
+)
+UNNAMEABLE = re.compile(r"[\x00-\x1f\x7f]")
 CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
 
 
@@ -66,6 +74,7 @@ class CloudBucket:
         """Every object below a prefix. Raises BadData for a key that obstore cannot name: it gives no page with one."""
         import obstore
 
+        self._refuse_unnameable(prefix.removesuffix("/"))
         store = self.open_store()
         with self._translated(prefix):
             pages = obstore.list(store, prefix=prefix.rstrip("/") or None, chunk_size=PAGE_KEYS)
@@ -80,6 +89,7 @@ class CloudBucket:
         """The present version of one object."""
         import obstore
 
+        self._refuse_unnameable(key)
         store = self.open_store()
         with self._translated(key):
             found = obstore.head(store, key)
@@ -112,12 +122,22 @@ class CloudBucket:
         if fault := cloud_fault(error, self.address(wanted.key), self._words, is_object=True):
             raise fault from error
 
+    def _refuse_unnameable(self, key: str) -> None:
+        """Raise BadData for a key or prefix that obstore would refuse, or take for another one (`/a` for `a`)."""
+        if key and (UNNAMEABLE.search(key) or set(key.split("/")) & {"", ".", ".."}):
+            remedy = "name one without empty parts, `.`, `..` and control characters"
+            raise BadData("a name that cannot be read", file=self.address(key), remedy=remedy)
+
     @cached_property
     def _store(self) -> Any:
+        from obstore.exceptions import BaseError
+
         is_public = self._settings.is_public(f"{self._scheme}://{self._name}")
         make = _google_store if self._scheme == "gs" else _azure_store
-        with self._translated(""):
+        try:
             return make(self._name, self._settings, is_public=is_public)
+        except BaseError as error:  # nothing was asked over the network yet
+            raise unusable_environment(error, self.address(""), self._words) from error
 
     @contextlib.contextmanager
     def _translated(self, key: str) -> Iterator[None]:
@@ -210,8 +230,19 @@ def _connection(environment: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in told.items() if value}
 
 
+def _refuse_broken_tokens() -> None:
+    """Raise ConfigError for a token with a line break in it, by which obstore would panic."""
+    for variable in TOKENS:
+        if UNNAMEABLE.search(os.environ.get(variable, "").strip(" ")):
+            remedy = "set it again without line breaks"
+            raise ConfigError(
+                "a token with a control character in it", file=variable, remedy=remedy
+            )
+
+
 def _client_options(endpoint: str | None) -> Any:
     """allow_http: only where the endpoint is named so; credentials never go over http otherwise."""
+    _refuse_broken_tokens()
     options: Any = {**TIMES, "allow_http": (endpoint or "").startswith("http://")}
     for variable in CA_VARIABLES:
         if path := os.environ.get(variable):

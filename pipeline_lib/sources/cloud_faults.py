@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pipeline_lib.errors import (
     BadData,
+    ConfigError,
     CredentialsRefused,
     ObjectRefused,
     PipelineError,
@@ -34,6 +35,7 @@ ANSWERED = "Server returned non-2xx status code: "
 # What broke a connection is only in the part of obstore's text that is meant for its developers.
 REASONS = (
     r"(InvalidCertificate\(\s*\w+)",
+    r'(?s)ConnectError\(\s*"tcp connect error",\s*(\S+),.*?refused',
     r'(?:message|error): "([^"]+)"',
     r"hyper::Error\(\s*(\w+)",
 )
@@ -115,12 +117,24 @@ def cloud_fault(
     return None
 
 
+def unusable_environment(error: Exception, address: str, words: Words) -> PipelineError:
+    """The error for what obstore refuses before it asks anybody: a variable of the environment, or credentials in it."""
+    if fault := cloud_fault(error, address, words, is_object=False):
+        return fault
+    what = f"a variable of the environment for {words.service} that cannot be used"
+    remedy = "correct or unset it: GOOGLE_..., AZURE_..."
+    value = _cause(str(error).partition("\n\nDebug source")[0])
+    return ConfigError(what, file=address, value=value, remedy=remedy)
+
+
 def unavailable(error: Exception, address: str, words: Words) -> ServiceUnavailable:
     """The error for everything else."""
     told, _, debug = str(error).partition("\n\nDebug source")
     what = f"{words.service} does not answer as expected"
     reason = next((found for pattern in REASONS if (found := _first(pattern, debug))), "")
     reason = " ".join(reason.replace("(", " ").split())
+    if reason[:1].isdigit():
+        reason = f"{reason} refuses connections"  # perhaps a proxy
     value = f"{reason}: {_cause(told)}" if reason else _cause(told)
     remedy = TRUST if "InvalidCertificate" in debug else words.check
     return ServiceUnavailable(what, file=address, value=value, remedy=remedy)

@@ -65,6 +65,17 @@ def test_every_wrong_setting_is_reported_at_once(
     assert "device = 'tpu'" in message
 
 
+def test_an_endpoint_without_scheme_and_a_bucket_without_one_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text(
+        's3_endpoint_url = "127.0.0.1:9000"\npublic_buckets = "open-images"\n'
+    )
+
+    with pytest.raises(
+        ConfigError, match=r"2 wrong settings .*s3_endpoint_url = .*write https://host.*public_buck"
+    ):
+        load_settings(tmp_path)
+
+
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("workers = = 3\n")
 

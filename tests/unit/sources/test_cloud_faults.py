@@ -25,6 +25,7 @@ from pipeline_lib.sources.cloud_faults import Words, cloud_fault
 from pipeline_lib.sources.places import table_place
 from tests.support.certificates import own_authority
 from tests.support.flaky_proxy import Busy, FlakyProxy, Request
+from tests.support.web_server import Answer, WebServer
 
 LISTED = "Generic X error: Error performing list request: Error performing GET https://host/b?sig=hush in 1ms - "
 STATUS = LISTED + "Server returned non-2xx status code: "
@@ -166,7 +167,8 @@ def test_nobody_who_answers_is_named_with_the_address(monkeypatch: pytest.Monkey
     settings = Settings(gcs_endpoint_url="http://127.0.0.1:1", public_buckets="gs://b")
 
     with pytest.raises(
-        ServiceUnavailable, match=r"found: Connection refused: HTTP error: .*127.0.0.1:1/b"
+        ServiceUnavailable,
+        match=r"found: 127.0.0.1:1 refuses connections: HTTP error: .*127.0.0.1:1/b",
     ):
         list(table_place("gs://b/set", settings, root=Path()).list())
 
@@ -189,3 +191,68 @@ def test_an_authority_that_is_not_trusted_is_named_as_that(
 
         monkeypatch.setenv("SSL_CERT_FILE", str(authority))
         assert not list(table_place("gs://b/set", settings, root=Path()).list())
+
+
+@pytest.mark.parametrize(
+    "uri", ["gs://b//set", "gs://b/a/../set", "az://c/./set", "az://c/a//x.tar"]
+)
+def test_an_address_that_obstore_would_take_for_another_is_refused(uri: str) -> None:
+    with pytest.raises(BadData, match=r": a name that cannot be read. Remedy: name one without"):
+        list(table_place(uri, Settings(), root=Path()).list())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind", "line"),
+    [
+        (
+            "GOOGLE_BEARER_TOKEN",
+            "hush\n",
+            ConfigError,
+            "GOOGLE_BEARER_TOKEN: a token with a control",
+        ),
+        (
+            "AZURE_USE_AZURE_CLI",
+            "maybe",
+            ConfigError,
+            r'cannot be used \(found: .*"maybe" as boolean',
+        ),
+        ("AZURE_STORAGE_SAS_TOKEN", "hush", ConfigError, r"found: Missing component in SAS query"),
+        ("AZURE_STORAGE_ACCOUNT_KEY", "no base!", CredentialsRefused, r"found: Invalid Access Key"),
+        (
+            "GOOGLE_SERVICE_ACCOUNT_KEY",
+            "{",
+            CredentialsRefused,
+            r"Unable to decode service account",
+        ),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named_before_anybody_is_asked(
+    name: str, value: str, kind: type[PipelineError], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    uri = "gs://b/set" if name.startswith("GOOGLE") else "az://c/set"
+
+    with pytest.raises(kind, match=line) as caught:
+        list(table_place(uri, Settings(azure_account="a"), root=Path()).list())
+
+    assert "hush" not in str(caught.value)
+
+
+def test_credentials_do_not_follow_a_redirect_to_another_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GOOGLE_BEARER_TOKEN", "hush")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "aHVzaA==")
+    with WebServer({}) as other, WebServer({}) as first:
+        lead_on = Answer(307, {"Location": f"{other.url}/taken"})
+        first.answers = {"b": lead_on, "a/c": lead_on}
+        settings = Settings(
+            gcs_endpoint_url=first.url, azure_account="a", azure_endpoint_url=f"{first.url}/a"
+        )
+        for uri in ("gs://b/set", "az://c/set"):
+            with pytest.raises(SourceMissing):
+                list(table_place(uri, settings, root=Path()).list())
+
+        assert [one.path for one in other.asked] == ["/taken", "/taken"]
+        assert all("authorization" in one.headers for one in first.asked)
+        assert not any("authorization" in one.headers for one in other.asked)
