@@ -23,6 +23,7 @@ from scripts.measured import hardware, results
 from scripts.metric_tables import metrics
 from scripts.photograph_tables import photograph_copies, photographs, photographs_in_short
 from scripts.report_tables import mistakes_columns, report_scale, slices_columns
+from scripts.slices_tables import slices
 from scripts.speed_tables import (
     cifar10,
     cifar10_stages,
@@ -236,5 +237,6 @@ TABLES = {
     "gate classes": gate_tables.lost,
     "gate shown": gate_tables.shown,
     "gate nights": gate_tables.nights,
+    "slices benchmark": slices,
     "slices columns": slices_columns,
 }

@@ -21,13 +21,12 @@ def write_figures(
     metrics |= {"precision": top1, "recall": top1, "f1": top1, "ece": 0.02}
     metrics |= {"n_classes_measured": 3, "precision_weighted": top1, "f1_weighted": top1}
     metrics |= {"ap": 0.97, "ap_micro": 0.96, "ece_equal_width": 0.03, "nll": 0.2, "brier": 0.1}
-    metrics |= {f"{name}_uncalibrated": 0.15 for name in ("ece", "ece_equal_width", "nll", "brier")}
-    metrics |= {"aurc": 0.01, "coverage_at_95": 0.7, "accuracy_at_95": 0.9}
-    metrics |= {f"{name}_at_95_low": 0.6 for name in ("coverage", "accuracy")}
-    metrics |= {f"{name}_at_95_high": 0.94 for name in ("coverage", "accuracy")}
-    path("metrics").write_text(
-        json.dumps({"test": metrics, "val": metrics, "temperature": 1.4, "threshold_at_95": 0.875})
-    )
+    measured = {f"{name}_uncalibrated": 0.15 for name in ("ece", "ece_equal_width", "nll", "brier")}
+    measured |= {"coverage_at_95": 0.7, "accuracy_at_95": 0.9}
+    measured |= {"accuracy_at_95_low": 0.6, "accuracy_at_95_high": 0.94}
+    test = {**metrics, "aurc": 0.01, **measured}
+    found = {"test": test, "val": metrics, "temperature": 1.4, "threshold_at_95": 0.875}
+    path("metrics").write_text(json.dumps(found))
     path("per_class").write_text(
         "class,support,precision,precision_low,precision_high,recall,recall_low,recall_high,f1,ap\n"
         + "".join(

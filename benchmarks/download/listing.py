@@ -3,7 +3,8 @@
     python -m benchmarks.download.listing [--keys 1000000]
 
 The server, a process of its own whose CPU time is not counted, answers list_objects_v2 with pages of 1,000 made-up keys. A
-fresh process lists them and writes listing.parquet. Writes benchmarks/results/listing.json.
+fresh process lists them, writes listing.parquet, and tells what is new since a listing of half of them. Writes
+benchmarks/results/listing.json.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ def listed(url: str, n_keys: int) -> dict[str, float]:
     import boto3  # noqa: F401 - its time is not the listing's
 
     from pipeline_lib.discover.listing import list_sources
+    from pipeline_lib.discover.news import news_of
     from pipeline_lib.settings import Settings
     from pipeline_lib.sources.source import Source
     from pipeline_lib.tables.listing import LISTING
@@ -86,12 +88,14 @@ def listed(url: str, n_keys: int) -> dict[str, float]:
     began, cpu = time.monotonic(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(s3_endpoint_url=url)
-        found: Any = list_sources(
-            (Source(name="all", uri="s3://images/set"),), settings, root=Path(folder)
-        )
-        frame = getattr(found, "frame", found)
+        sources = (Source(name="all", uri="s3://images/set"),)
+        found = list_sources(sources, settings, root=Path(folder))
+        frame = found.frame
         LISTING.write(frame, Path(folder) / "listing.parquet")
         assert len(frame) == n_keys
+        before = LISTING.read(Path(folder) / "listing.parquet")
+        [news] = news_of(sources, before.iloc[: n_keys // 2], found)  # half of them are new
+        assert sum(news.added.values()) == n_keys - n_keys // 2
     return {
         "cpu_s": round(time.process_time() - cpu, 1),
         "wall_s": round(time.monotonic() - began, 1),

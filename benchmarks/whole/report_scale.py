@@ -87,8 +87,8 @@ def figures(logits_NK: np.ndarray[Any, Any], labels_N: np.ndarray[Any, Any]) -> 
 
     def now() -> None:
         log_p_NK = log_softmax(logits_NK)
-        summarise(np.exp(log_p_NK), labels_N, rounds=1000, seed=0)
         predictions(ids, "test", log_p_NK=log_p_NK, labels_N=labels_N)
+        summarise(np.exp(log_p_NK, out=log_p_NK), labels_N, rounds=1000, seed=0)
 
     def by_sorting() -> None:
         shifted_NK = logits_NK - logits_NK.max(axis=1, keepdims=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline_lib.discover.listing import Listed
@@ -16,7 +18,9 @@ from pipeline_lib.sources.source import Source
 from pipeline_lib.tables.listing import LISTING
 
 NAMED = 8  # classes in a sentence
+BATCH_ROWS = 50_000
 IMAGES = ("image", "archive")
+TOLD = ("kind", "key", "size_bytes", "etag", "checksum", "fault")  # of an object by a listing
 UNDECIDED, EXCLUDED = "(classes are read in download)", "(left out by a pattern)"
 ARCHIVE, NO_IMAGE, NO_CLASS = "(archives)", "(no image by its name)", "(no class folder)"
 BY_LABELS = "(classes by the labels file)"
@@ -56,41 +60,75 @@ def news_of(sources: Sequence[Source], before: pd.DataFrame | None, listed: List
 def _of_source(
     source: Source, before: pd.DataFrame | None, now: pd.DataFrame, touched: Collection[str]
 ) -> News:
-    both = _compared(before, now, source.name)
+    old = _rows(LISTING.empty() if before is None else before, source.name)
+    new = _rows(now, source.name)
+    is_kept_old, is_kept_new = _told_alike(old, new)
+    pairs = _by_keys(old[~is_kept_old], new[~is_kept_new])
+    both = pd.concat([_compared(*pair) for pair in pairs], ignore_index=True)
     images = both[both["kind"].isin(IMAGES)]
-    class_of = _classes(source, images)
+    added = images[images["where"] == "right_only"]
+    replaced = images[(images["where"] == "both") & images["differs"]]
+    withdrawn = images[images["where"] == "left_only"]
+    now_images = new["kind"].isin(IMAGES)
+    stayed = new[now_images & new["key"].isin(list(touched)) & ~new["key"].isin(added["key"])]
 
-    def by_class(rows: pd.DataFrame) -> dict[str, int]:
-        pairs = zip(rows["key"].tolist(), rows["kind"].tolist(), strict=True)
-        counts = Counter(class_of(key, kind) for key, kind in pairs)
-        return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
-
-    stayed = images[images["where"] == "both"]
-    is_first = len(stayed) == 0 and not (images["where"] == "left_only").any()
+    counted = [added, replaced, withdrawn, stayed]
+    class_of = _classes(source, new["key"][new["kind"] == "image"], counted)
+    by_class = [_counts(rows, class_of) for rows in counted]
     tables = both[~both["kind"].isin(IMAGES) & ((both["where"] != "both") | both["differs"])]
+    is_first = not old["kind"].isin(IMAGES).any()
     return News(
         source=source.name,
-        n_objects=int((images["where"] != "left_only").sum()),
+        n_objects=int(now_images.sum()),
         is_first=is_first,
-        added=by_class(images[images["where"] == "right_only"]),
-        replaced=by_class(stayed[stayed["differs"]]),
-        withdrawn=by_class(images[images["where"] == "left_only"]),
-        touched=by_class(stayed[stayed["key"].isin(list(touched))]),
+        added=by_class[0],
+        replaced=by_class[1],
+        withdrawn=by_class[2],
+        touched=by_class[3],
         tables=() if is_first else tuple(sorted(set(tables["kind"]))),
     )
 
 
-def _compared(before: pd.DataFrame | None, now: pd.DataFrame, source: str) -> pd.DataFrame:
+def _rows(listing: pd.DataFrame, source: str) -> pd.DataFrame:
+    return listing.loc[listing["source"] == source, list(TOLD)]
+
+
+def _told_alike(old: pd.DataFrame, new: pd.DataFrame) -> tuple[Any, Any]:
+    """Which rows of each listing the other has too, by hashes of 64 bits: there may be millions, and few differ."""
+    if old.reset_index(drop=True).equals(new.reset_index(drop=True)):
+        return np.full(len(old), True), np.full(len(new), True)
+    hashes = [_row_hashes(rows) for rows in (old, new)]
+    return np.isin(hashes[0], hashes[1]), np.isin(hashes[1], hashes[0])
+
+
+def _by_keys(old: pd.DataFrame, new: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Deal the rows of both listings out by their keys: to join millions at once takes several times their memory."""
+    n_parts = 1 + max(len(old), len(new)) // BATCH_ROWS
+    parts = [_row_hashes(rows[["key"]]) % np.uint64(n_parts) for rows in (old, new)]
+    return ((old[parts[0] == part], new[parts[1] == part]) for part in range(n_parts))
+
+
+def _row_hashes(rows: pd.DataFrame) -> Any:
+    hashes = [
+        pd.util.hash_pandas_object(batch.astype(object), index=False, categorize=False).to_numpy()
+        for batch in _batches(rows)
+    ]
+    return np.concatenate([np.empty(0, dtype=np.uint64), *hashes])
+
+
+def _batches(rows: Any) -> Iterator[Any]:
+    """Cut rows: an object of Python takes several times the memory of a cell."""
+    return (rows.iloc[start : start + BATCH_ROWS] for start in range(0, len(rows), BATCH_ROWS))
+
+
+def _compared(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """The objects of both listings: key, kind, where (left_only: before, right_only: now, both), differs.
 
     What only one listing tells says nothing: an earlier release knew no checksums.
     """
-    old = LISTING.empty() if before is None else before
     sides = [
-        listing[listing["source"] == source].assign(
-            role=lambda rows: rows["kind"].where(~rows["kind"].isin(IMAGES), IMAGES[0])
-        )
-        for listing in (old, now)
+        rows.assign(role=rows["kind"].where(~rows["kind"].isin(IMAGES), IMAGES[0]))
+        for rows in (old, new)
     ]
     both = sides[0].merge(
         sides[1], on=["role", "key"], how="outer", suffixes=("_old", ""), indicator="where"
@@ -109,11 +147,38 @@ def _compared(before: pd.DataFrame | None, now: pd.DataFrame, source: str) -> pd
     )
 
 
-def _classes(source: Source, images: pd.DataFrame) -> Callable[[str, str], str]:
-    loose = images.loc[images["kind"] == "image", "key"].tolist()
-    names = [key for key in loose if refusal(key) is None]
-    excluded = left_out(names, source)
-    reading = _reading([name for name in names if name not in excluded], source)
+def _counts(rows: pd.DataFrame, class_of: Callable[[str, str], str]) -> dict[str, int]:
+    """How many there are of each class, the most first."""
+    counts: Counter[str] = Counter()
+    for batch in _batches(rows):
+        pairs = zip(batch["key"].tolist(), batch["kind"].tolist(), strict=True)
+        counts.update(class_of(key, kind) for key, kind in pairs)
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+
+
+def _classes(
+    source: Source, loose: pd.Series[str], counted: Sequence[pd.DataFrame]
+) -> Callable[[str, str], str]:
+    """How the classes of the counted objects are read. loose: the keys of all that is no archive, which tell the layout.
+
+    Layouts follow from folders, so one name of each folder stands for all; patterns read the counted names themselves.
+    """
+    by_pattern = source.class_from is not None or source.split_from is not None
+    names: dict[str, None] = {}
+    excluded: set[str] = set()
+    folders: set[str] = set()
+    for keys, is_counted in [(loose, False), *((rows["key"], True) for rows in counted)]:
+        for batch in _batches(keys):
+            some = [key for key in batch.tolist() if refusal(key) is None]
+            out = left_out(some, source)
+            for key in some:
+                folder = key.rpartition("/")[0]
+                if key in out:
+                    excluded |= {key} if is_counted else set()
+                elif folder not in folders or (by_pattern and is_counted):
+                    folders.add(folder)
+                    names[key] = None
+    reading = _reading(list(names), source)
 
     def class_of(key: str, kind: str) -> str:
         if kind == "archive":

@@ -47,11 +47,12 @@ def run(job: StageRun[DiscoverParams]) -> None:
         frame = listed.frame
         records = Records(job.settings.state_folder(job.checkout) / "held" / "objects")
         last = LastRun.of("discover", job.checkout, job.settings)
-        holdings = holdings_of(params.sources, frame, records, last, job.writes["listing"])
-        accepted = refuse_withdrawn(holdings, params)
         before = None if last is None else last_listing(last, job.writes["listing"])
         for sentence in sentences(news_of(params.sources, before, listed)):
             log.info("%s", sentence)
+        del before  # of millions of keys
+        holdings = holdings_of(params.sources, frame, records, last, job.writes["listing"])
+        accepted = refuse_withdrawn(holdings, params)
         LISTING.write(frame, job.writes["listing"])
         records.keep(holdings, accepted)
         log.info(

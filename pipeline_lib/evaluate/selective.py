@@ -42,13 +42,13 @@ def thresholds(validation: Certainty) -> dict[float, float]:
 
 
 def selective_figures(found: Certainty, chosen: dict[float, float]) -> dict[str, float]:
-    """Of each promised accuracy: coverage and accuracy of these images at the threshold, with intervals."""
+    """Of each promised accuracy: coverage of these images at the threshold, and accuracy with its interval."""
     figures: dict[str, float] = {}
     for promised, threshold in chosen.items():
         is_answered_N = found.confidence_N >= threshold
         n = int(is_answered_N.sum())
         right = int(found.correct_N[is_answered_N].sum())
-        figures |= share_with_interval(at_promise("coverage", promised), n, len(is_answered_N))
+        figures[at_promise("coverage", promised)] = n / len(is_answered_N)
         figures |= share_with_interval(at_promise("accuracy", promised), right, n)
     return figures
 

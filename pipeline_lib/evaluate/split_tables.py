@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from pipeline_lib.evaluate.calibration import Certainty, calibration_figures, reliability
+from pipeline_lib.evaluate.calibration import calibration_figures, reliability
 from pipeline_lib.evaluate.params import EvaluateParams
 from pipeline_lib.evaluate.predictions import (
     Floats,
@@ -55,14 +55,14 @@ class ScoredSplit:
 class MeasuredSplit:
     """What is measured of one split.
 
-    answers: the rows of predictions.parquet. figures: for metrics.json. uncalibrated: at temperature 1.
-    points: at the thresholds of validation, of test alone.
+    answers: the rows of predictions.parquet. figures: for metrics.json. reliability_before: at temperature 1.
+    points: at the thresholds of validation. Both are empty for validation itself.
     """
 
     answers: pd.DataFrame
     summary: Summary
     figures: dict[str, float]
-    uncalibrated: Certainty
+    reliability_before: pd.DataFrame = field(default_factory=pd.DataFrame)
     points: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
@@ -121,7 +121,7 @@ def write_tables(
         "confusion": pd.DataFrame(confusion),
         "operating_points": test.points,
         "reliability": reliability(test.summary.certainty),
-        "reliability_uncalibrated": reliability(test.uncalibrated),
+        "reliability_uncalibrated": test.reliability_before,
         "selective": selective_curve(test.summary.certainty),
     }
     for role, frame in tables.items():
@@ -141,7 +141,7 @@ def _measure(
     class_ids: tuple[str, ...],
     validation: Summary | None = None,
 ) -> MeasuredSplit:
-    """Measure one split; with `validation` also at the thresholds that were chosen there."""
+    """Measure one split; with `validation` also without what was chosen there, and at the thresholds."""
     log_p_NK = log_softmax(scored.logits_NK, temperature=temperature)
     answers = predictions(scored.image_ids, split, log_p_NK=log_p_NK, labels_N=scored.labels_N)
     p_NK = np.exp(log_p_NK, out=log_p_NK)  # in place: of 1,000 classes a matrix is 400 MB
@@ -151,17 +151,16 @@ def _measure(
         rounds=job.params.bootstrap_rounds,
         seed=job.params.bootstrap_seed,
     )
-    before = uncalibrated(scored.logits_NK, scored.labels_N)
-    figures = summary.figures | {
-        f"{name}{UNCALIBRATED}": value for name, value in calibration_figures(before).items()
-    }
     if validation is None:
-        return MeasuredSplit(answers, summary, figures, before)
+        return MeasuredSplit(answers, summary, summary.figures)
+    before = uncalibrated(scored.logits_NK, scored.labels_N)
     return MeasuredSplit(
         answers,
         summary,
-        figures | selective_figures(summary.certainty, thresholds(validation.certainty)),
-        before,
+        summary.figures
+        | {f"{name}{UNCALIBRATED}": value for name, value in calibration_figures(before).items()}
+        | selective_figures(summary.certainty, thresholds(validation.certainty)),
+        reliability(before),
         operating_points(validation.curves, p_NK, scored.labels_N, class_ids=class_ids),
     )
 

@@ -16,7 +16,7 @@ from pipeline_lib.labels.files import Files, only_text
 from pipeline_lib.labels.statements import NO_VALUE
 
 _LIST = re.compile(
-    r"(class|label|category|synset)(e?s|ies|_?names)?|categories(_places365)?|names|variants|class_?names"
+    r"(class|label|category|synset)(e?s|ies|_?names|_?list)?|categories(_places365)?|names|variants|class_?names"
 )
 _MAP = re.compile(r".*(class|label|id2label|idx|index|cat).*(map|index|idx|names|to|2).*|id2label")
 YOLO_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "obj.names")

@@ -61,14 +61,20 @@ def is_surely_class(name: str) -> bool:
 def class_columns(names: Sequence[str], inside: Sequence[str] = ()) -> list[str]:
     """The columns that hold classes, by their names; inside: those in objects of JSON, where none beside them does."""
     for found in (
-        [name for name in names if is_surely_class(name)],
+        [one for name in names if is_surely_class(name) for one in _opened(name, inside)],
         [name for name in inside if _plain_key(name) in CLASS_COLUMNS],
-        [name for name in names if _last_word(name) in LAST_WORDS],
+        [one for name in names if _last_word(name) in LAST_WORDS for one in _opened(name, inside)],
         [name for name in inside if _last_word(name) in LAST_WORDS],
     ):
         if found:
             return found
     return []
+
+
+def _opened(name: str, inside: Sequence[str]) -> list[str]:
+    """A column, or in place of one that holds objects those keys in it that hold classes: `label.label` of Edge Impulse."""
+    keys = [one for one in inside if one.startswith(f"{name}.")]
+    return [one for one in keys if _plain_key(one) in CLASS_COLUMNS] if keys else [name]
 
 
 def _plain_key(inside: str) -> str:

@@ -42,7 +42,10 @@ def columns_that_repeat(table: TableFile) -> list[str]:
     """The columns that may hold a class: two values or more, and not one for each row."""
     rows = [cells for _, cells in islice(table.rows(), SAMPLED)]
     found = []
+    holders = {path[0] for path in table.inside.values()}  # of objects, which are no classes
     for name in (*table.names, *table.inside):
+        if name in holders:
+            continue
         values = [str(table.value(cells, name)) for cells in rows]
         n_different = len(set(filter(None, values)))
         if name and 2 <= n_different <= max(2, len(rows) / 2) and n_different < len(rows):

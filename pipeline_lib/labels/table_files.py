@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,8 +21,10 @@ from pipeline_lib.errors import BadData
 from pipeline_lib.labels.headerless import columns_of, is_about_an_image
 from pipeline_lib.labels.json_stream import JsonStream
 from pipeline_lib.labels.nested import Path, paths_inside, value_inside
+from pipeline_lib.sources.split_names import SPLIT_FOLDERS
 
 DELIMITERS = ",;\t|"
+SEPARATOR_LINE = re.compile('"?sep=."?')  # Excel's, above the names of the columns
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # MATLAB 5 and 7.3, an old spreadsheet; a new one is a zip
 OTHER_TABLES = (b"MATLAB", b"\x89HDF", b"\xd0\xcf\x11\xe0", b"PK\3\4")
@@ -79,6 +82,9 @@ def sniff_table(head: bytes) -> str:
 def _csv(open_file: Callable[[], BinaryIO], name: str) -> TableFile:
     with _text(open_file, name) as text:
         first = _guarded(text.readline, open_file, name).rstrip("\r\n")
+        n_above = int(bool(SEPARATOR_LINE.fullmatch(first)))
+        if n_above:
+            first = _guarded(text.readline, open_file, name).rstrip("\r\n")
     headers = [
         (sign, tuple(cell.strip() for cell in next(csv.reader([first], delimiter=sign), [])))
         for sign in DELIMITERS
@@ -88,13 +94,15 @@ def _csv(open_file: Callable[[], BinaryIO], name: str) -> TableFile:
 
     def lines() -> Iterator[tuple[int, list[str]]]:
         with _text(open_file, name) as text:
+            for _ in range(n_above):
+                text.readline()
             reader = csv.reader(text, delimiter=delimiter, strict=True)
             try:
                 if has_header:
                     next(reader, None)
                 for cells in reader:
                     if any(cell.strip() for cell in cells):
-                        yield reader.line_num, cells
+                        yield reader.line_num + n_above, cells
             except csv.Error as error:
                 where = f"{name}:{reader.line_num}"
                 remedy = "fix the quotes of that line"
@@ -194,7 +202,7 @@ def _lines(file: BinaryIO, name: str) -> Iterator[Row]:
 
 def _records(file: BinaryIO, name: str) -> Iterator[Row]:
     """The records of a JSON file: an array of objects or of pairs; {image: class}; {image: record}; {column: array};
-    {"version": 1, "files": [an array of objects]}.
+    {"version": 1, "files": [an array of objects]}; {"train": [records], "test": [records]}.
     """
     stream = JsonStream(file, name)
     start = stream.peek()
@@ -218,7 +226,14 @@ def _records(file: BinaryIO, name: str) -> Iterator[Row]:
         if number > ENVELOPE:
             yield from first
             first = []
+    if columns and not number and {key.lower() for key in columns} <= SPLIT_FOLDERS.keys():
+        records = ((key, value) for key, values in columns.items() for value in values)
+        for at, (split, value) in enumerate(records, 1):
+            yield at, {**_record(value, name), "split": split}
+        return
     tables = [one for one in columns.values() if one and isinstance(one[0], dict)]
+    if len(tables) > 1:
+        raise _no_records(name, ", ".join(columns))
     if number <= ENVELOPE and len(tables) == 1:
         yield from ((at, _record(value, name)) for at, value in enumerate(tables[0], 1))
         return
@@ -247,8 +262,11 @@ def _array(stream: JsonStream, name: str) -> Iterator[Row]:
 
 
 def _record(value: Any, name: str) -> Mapping[str, Any]:
-    if isinstance(value, list) and len(value) == 2:
-        return {"file_name": value[0], "label": value[1]}
+    if isinstance(value, list) and len(value) in (
+        2,
+        3,
+    ):  # of three, the second is the number of the class
+        return {"file_name": value[0], "label": value[-1]}
     if not isinstance(value, dict):
         raise _no_records(name, str(value)[:60])
     return value

@@ -129,7 +129,7 @@ def _statements(
     further = [name for name in columns.names if name not in told and name]
     for number, cells in table.rows():
         label = (
-            _label(table.value(cells, columns.label))
+            _label(table.value(cells, columns.label), f"{file}:{number}")
             if columns.label
             else _hot(cells, columns.one_hot, file, number, table.unit)
         )
@@ -147,15 +147,20 @@ def _split(text: str) -> str:
     return "" if text.lower() == NO_SPLIT else text
 
 
-def _label(cell: Any) -> list[str]:
-    """The classes in a cell, each once; Label Studio's CSV holds several as JSON."""
+def _label(cell: Any, where: str) -> list[str]:
+    """The classes in a cell, each once; Label Studio's CSV holds several as JSON. Raises BadData for an object."""
     if isinstance(cell, str) and cell.startswith(("{", "[")):
         with contextlib.suppress(ValueError, RecursionError):
-            return _label(json.loads(cell))
+            return _label(json.loads(cell), where)
+    if cell in ({}, []):
+        return []
     if isinstance(cell, dict) and len(cell) == 1:
-        return _label(next(iter(cell.values())))
+        return _label(next(iter(cell.values())), where)
+    if isinstance(cell, dict) and cell:
+        remedy = "name one of its keys as the column, with a full stop between, such as label.name"
+        raise BadData("an object, not a class", file=where, value=str(cell)[:80], remedy=remedy)
     if isinstance(cell, list):
-        return list(dict.fromkeys(label for one in cell for label in _label(one)))
+        return list(dict.fromkeys(label for one in cell for label in _label(one, where)))
     return [str(cell)]
 
 

@@ -41,8 +41,6 @@ class Promise:
     promised: float
     threshold: float | None
     coverage: float | None
-    coverage_low: float | None
-    coverage_high: float | None
     accuracy: float | None
     accuracy_low: float | None
     accuracy_high: float | None
@@ -106,9 +104,13 @@ def _shares(table: pd.DataFrame, x: str) -> list[Share]:
 
 def _promise(metrics: Mapping[str, Any], promised: float) -> Promise:
     threshold = metrics.get(at_promise("threshold", promised))
-    shares = [
-        metrics["test"].get(at_promise(what, promised) + end)
-        for what in ("coverage", "accuracy")
-        for end in ("", "_low", "_high")
-    ]
-    return Promise(promised, threshold, *shares)
+    test = metrics["test"]
+    accuracy = at_promise("accuracy", promised)
+    return Promise(
+        promised,
+        threshold,
+        coverage=test.get(at_promise("coverage", promised)),
+        accuracy=test.get(accuracy),
+        accuracy_low=test.get(f"{accuracy}_low"),
+        accuracy_high=test.get(f"{accuracy}_high"),
+    )

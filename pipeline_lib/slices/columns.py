@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from pipeline_lib.tables.votes import VOTES
 
 BINS = 4
 MOST_PLAIN = 12  # numbers of more different values are cut into bins
+TYPICAL = 20  # images that share a whole number, from which on it may be a code
+PADDED = re.compile(r"[+-]?0\d")
 Rows = npt.NDArray[np.int64]
 Cell = str | float | tuple[str, ...] | None  # a text, a number, several texts, or nothing
 
@@ -153,13 +156,19 @@ def _extras(file: Path, image_ids: Sequence[str]) -> dict[str, dict[str, Cell]]:
     found: dict[str, dict[str, Cell]] = {}
     for image_id, text in zip(rows["image_id"], rows["extras"], strict=True):
         cells = json.loads(text)
-        found[image_id] = {name: value for name, value in cells.items() if _is_plain(value)}
+        found[image_id] = {name: _said(value) for name, value in cells.items() if _is_plain(value)}
     return found
 
 
 def _is_plain(value: object) -> bool:
     """Boxes and other nested values tell no groups."""
     return isinstance(value, str | int | float)
+
+
+def _said(value: str | float) -> Cell:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value
 
 
 def _annotators(votes: pd.DataFrame, image_ids: Sequence[str]) -> list[Cell]:
@@ -186,10 +195,14 @@ def _cell(value: object) -> Cell:
 
 
 def _as_numbers(cells: Sequence[Cell]) -> npt.NDArray[np.float64] | None:
-    """The numbers, NaN for no value; None unless all values are finite numbers of more than MOST_PLAIN values."""
+    """The numbers, NaN for no value; None unless all values are finite numbers of more than MOST_PLAIN values.
+
+    Whole numbers that people wrote may be codes (of a site, a device): those that begin with 0 or that a typical image
+    shares with a measurable group stay what they are.
+    """
     found = np.full(len(cells), np.nan)
     for place, cell in enumerate(cells):
-        if isinstance(cell, bool | tuple):
+        if isinstance(cell, bool | tuple) or (isinstance(cell, str) and PADDED.match(cell)):
             return None
         if cell is None:
             continue
@@ -199,8 +212,12 @@ def _as_numbers(cells: Sequence[Cell]) -> npt.NDArray[np.float64] | None:
             return None
         if not np.isfinite(found[place]):
             return None
-    different = np.unique(found[~np.isnan(found)])
-    return found if len(different) > MOST_PLAIN else None
+    _, which, counts = np.unique(found[~np.isnan(found)], return_inverse=True, return_counts=True)
+    if len(counts) <= MOST_PLAIN:
+        return None
+    was_written = any(isinstance(cell, str | int) for cell in cells)
+    is_code = was_written and np.median(counts[which]) >= TYPICAL
+    return None if is_code else found
 
 
 def _bins(numbers: npt.NDArray[np.float64]) -> tuple[list[str], list[Cell]]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline_lib.labels.columns import has_file_column, is_surely_class
+from pipeline_lib.labels.columns import ANNOTATOR, has_file_column, is_surely_class, plain
 from pipeline_lib.shards.sniff import sniff
 from pipeline_lib.sources.names import is_archive, refusal, without_image_ending
 from pipeline_lib.sources.places import TABLE_ENDINGS
@@ -114,6 +114,8 @@ def unread_labels(files: Sequence[Seen], images: Sequence[str]) -> tuple[str, st
     for one in texts[:LOOKED_INTO]:
         if any(word in one.name.rpartition("/")[2].lower() for word in NOT_LABELS):
             continue
+        if ANNOTATOR in map(plain, _columns(one)):
+            continue  # votes have a key of their own
         if len(set(_words(one)) & stems) >= NAMED:
             return one.name, _why_unread(one)
         if _has_columns(one):
@@ -131,10 +133,15 @@ def _why_unread(one: Seen) -> str:
     return "it names images, but no class by which they could be sorted"
 
 
+def _columns(one: Seen) -> list[str]:
+    """The cells of the first line."""
+    head = one.first(HEAD_BYTES).decode("utf-8", "replace") if one.first else ""
+    return re.split(r"[,;\t|]", head.partition("\n")[0].strip("\ufeff\r "))
+
+
 def _has_columns(one: Seen) -> bool:
     """Whether a table's columns are named like image and class."""
-    head = one.first(HEAD_BYTES).decode("utf-8", "replace") if one.first else ""
-    first = re.split(r"[,;\t|]", head.partition("\n")[0].strip("\ufeff\r "))
+    first = _columns(one)
     return len(first) > 1 and has_file_column(first) and any(map(is_surely_class, first))
 
 

@@ -18,7 +18,7 @@ def in_words(story: Story, *, model: str) -> str:
         "decision": _decision(story["decision"]),
         "split": _split(story["split"]),
         "copies": _copies(story["copies"]),
-        "doubt": _doubt(story["doubt"]),
+        "doubt": _doubt(story["doubt"], story["label"]["class_id"]),
         "groups": _pairs(story["groups"]),
         "extras": _pairs(story["extras"]),
         "answer": _answer(story["answer"], model, story["split"]["split"]),
@@ -106,12 +106,12 @@ def _copies(found: Story | None) -> Iterator[str]:
         yield f"and {found['n_others'] - len(found['others']):,} more"
 
 
-def _doubt(found: Story) -> Iterator[str]:
+def _doubt(found: Story, class_id: str | None) -> Iterator[str]:
     if found["label_doubt"] is not None:
         said = f"the label is wrong with probability {percent(found['label_doubt'])}"
         if found["p_given"] is not None:
             said += f"; from the image alone the label has {percent(found['p_given'])}"
-        if found["suggested"] and found["p_suggested"] is not None:
+        if found["suggested"] not in (None, class_id) and found["p_suggested"] is not None:
             named = _named(found["suggested"], found["suggested_name"])
             said += f", {named} {percent(found['p_suggested'])}"
         yield said

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from flows.cli import main
+from pipeline_lib.discover import news
 from pipeline_lib.discover.listing import Listed, list_sources
 from pipeline_lib.discover.news import News, news_of, sentences
 from pipeline_lib.settings import Settings
@@ -34,6 +35,26 @@ def fill(folder: Path, **classes: int) -> Path:
     return folder
 
 
+def test_millions_of_objects_are_compared_part_by_part_and_counted_as_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pics = fill(tmp_path / "pics", cats=40, dogs=30)
+    source = Source.model_validate({"name": "pics", "uri": "pics", "class_from": "{class}/*"})
+    before = list_sources((source,), Settings(workers=2), root=tmp_path).frame
+    shutil.rmtree(pics / "cats")
+    fill(pics, owls=20)
+    for n in range(10):
+        (pics / "dogs" / f"{n:03d}.jpg").write_bytes(b"another dog")
+    now = list_sources((source,), Settings(workers=2), root=tmp_path)
+    at_once = news_of([source], before, now)
+
+    monkeypatch.setattr(news, "BATCH_ROWS", 7)
+
+    assert news_of([source], before, now) == at_once
+    [told] = at_once
+    assert (told.added, told.replaced, told.withdrawn) == ({"owls": 20}, {"dogs": 10}, {"cats": 40})
+
+
 def test_added_replaced_withdrawn_and_touched_objects_are_counted_by_class(tmp_path: Path) -> None:
     pics = fill(tmp_path / "pics", cats=4, dogs=5)
     tar_of(pics / "more.tar", {"a.jpg": b"1"})
@@ -53,10 +74,10 @@ def test_added_replaced_withdrawn_and_touched_objects_are_counted_by_class(tmp_p
     tar_of(pics / "more.tar", {"a.jpg": b"2"})
     (tmp_path / "votes.csv").write_text("member,annotator,label\ncats/001.jpg,ann,cats\n")
 
-    [news] = news_of([source], first.frame, listed())
+    [told] = news_of([source], first.frame, listed())
 
     assert none.is_none and sentences([none]) == ["source pics: nothing new in 10 objects"]
-    assert news == News(
+    assert told == News(
         source="pics",
         n_objects=12,
         is_first=False,
@@ -66,7 +87,7 @@ def test_added_replaced_withdrawn_and_touched_objects_are_counted_by_class(tmp_p
         touched={"dogs": 1},
         tables=("votes",),
     )
-    assert sentences([news]) == [
+    assert sentences([told]) == [
         "source pics: 3 added (owls 2, (no image by its name) 1); 2 replaced ((archives) 1, cats 1); 1 withdrawn (dogs 1); "
         "1 only touched (dogs 1); another file of votes"
     ]

@@ -46,6 +46,8 @@ def parquet(**columns: list[object]) -> bytes:
         ("l.json", b'"cat"', "l.json: a JSON file without records"),
         ("l.json", b"[1, 2]", r"l.json: a JSON file without records \(found: 1\)"),
         ("l.json", b'{"1.jpg": ["cat", "dog"], "2.jpg": ["cat"]}', "l.json: a JSON file without records"),
+        ("l.json", b'{"a": [{"image": "1.jpg", "label": 1}], "b": [{"image": "2.jpg", "label": 2}]}', "without records"),
+        ("l.jsonl", b'{"image": "1.jpg", "category": "a", "label": {"type": 1, "label": "cat"}}', "category, label.label"),
         ("l.json", b"[" * 100_000, "l.json: not valid JSON"),
         ("l.json", b'[{"file_name": "\xff"}]', "l.json: not UTF-8 text"),
         ("l.jsonl", b'{"file_name": "1.jpg", "label": "cat"}\n[1]\n', "l.jsonl:2: a line that is no JSON object"),
@@ -152,3 +154,12 @@ def test_xml_that_declares_a_document_type_is_refused(document: str) -> None:
 def test_broken_xml_is_named(document: bytes) -> None:
     with pytest.raises(BadData, match=r"x\.xml: not valid XML"):
         read_annotation(document, file="x.xml")
+
+
+def test_an_object_is_no_class_and_an_empty_one_is_none() -> None:
+    record = b'{"image": "1.jpg", "kind": {"name": "cat", "id": 3}}\n'
+
+    with pytest.raises(BadData, match=r"l.jsonl:1: an object, not a class .*such as label\.name"):
+        read("l.jsonl", record, label="kind")
+    assert read("l.jsonl", record, label="kind.name").class_of == {"1.jpg": "cat"}
+    assert read("l.csv", b'file,label\n1.jpg,"{}"\n2.jpg,cat\n').class_of == {"2.jpg": "cat"}

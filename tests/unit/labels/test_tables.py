@@ -44,6 +44,7 @@ def beside(text: str | bytes, name: str = "labels.csv") -> Files:
         "TRAIN,gs://bucket/a/1.jpg,cat\nUNASSIGNED,gs://bucket/a/2.jpg,dog\n",
         "\ufeffdog;C:\\mine\\a\\2.jpg\r\ncat;C:\\mine\\a\\1.jpg\r\n",
         "image,Finding Labels\na/1.jpg,cat\na/2.jpg,dog\n",
+        "sep=;\r\nfilename;label\r\na/1.jpg;cat\r\na/2.jpg;dog\r\n",
     ],
 )
 def test_tables_as_people_have_them_are_understood(text: str) -> None:
@@ -137,3 +138,18 @@ def test_splits_that_params_state_are_read_and_other_folders_have_no_class(
     told = members[["label_received", "split_received"]].fillna("")
     assert list(told.loc["pics/dev/dog/2.jpg"]) == ["dog", "val"]
     assert list(told.loc["pics/docs/x/3.jpg"]) == ["", ""]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"train": [["a/1.jpg", 0, "cat"]], "test": [["a/2.jpg", 1, "dog"]]}',
+        '{"train": [{"image": "1.jpg", "label": "cat"}], "test": [{"image": "2.jpg", "label": "dog"}]}',
+    ],
+)
+def test_a_json_file_may_have_an_array_for_each_split(text: str) -> None:
+    stated = LabelsFile(file="split.json")
+    labels = read_labels(beside(text, "split.json"), stated, file="split.json", members=MEMBERS)
+
+    assert labels.class_of == {"a/1.jpg": "cat", "a/2.jpg": "dog"}
+    assert labels.split_of == {"a/1.jpg": "train", "a/2.jpg": "test"}

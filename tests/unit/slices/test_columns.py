@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,6 +13,7 @@ from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.slices.columns import Cell, Wanted, groups_of, read_columns
 from pipeline_lib.slices.names import of_images, of_manifest
 from pipeline_lib.tables.extras import EXTRAS
+from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.votes import VOTES
 from testing.tiny_line import TinyLine, image_ids, make_line
 
@@ -20,8 +22,12 @@ from testing.tiny_line import TinyLine, image_ids, make_line
 def line(tmp_path_factory: pytest.TempPathFactory) -> TinyLine:
     line = make_line(tmp_path_factory.mktemp("line"), git=False)
     ids = image_ids()
-    said = ['{"camera": "A", "size": 3, "boxes": [[1, 2]]}', '{"camera": "B"}']
+    said = ['{"camera": "A", "size": 3, "flash": true, "boxes": [[1, 2]]}', '{"camera": "B"}']
     EXTRAS.write(pd.DataFrame({"image_id": ids[-2:], "extras": said}), line.path("extras"))
+    manifest = MANIFEST.read(line.path("manifest"))
+    is_wide = (manifest["image_id"] == ids[-2]).to_numpy(bool)
+    width, height = np.where(is_wide, 64, 20), np.where(is_wide, 16, 20)
+    MANIFEST.write(manifest.assign(width_px=width, height_px=height), line.path("manifest"))
     votes = {"image_id": [ids[-1], ids[-1]], "annotator": ["ana", "ben"], "label": ["red", "red"]}
     VOTES.write(pd.DataFrame(votes), line.path("votes"))
     (line.root / "curation/groups.csv").write_text(f"member,skin\n{ids[-1][5:]},dark\n")
@@ -42,14 +48,24 @@ def grouped(line: TinyLine, *names: str) -> dict[str, dict[str | None, list[int]
 
 
 def test_columns_of_all_tables_group_the_test_images(line: TinyLine) -> None:
-    found = grouped(line, "source", "annotator", "groups", "extras.camera", "short_side_px", "mode")
+    found = grouped(
+        line,
+        "source",
+        "annotator",
+        "groups",
+        "extras.camera",
+        "extras.flash",
+        "short_side_px",
+        "mode",
+    )
 
     assert found == {
         "source": {"tiny": [0, 1, 2]},
         "annotator": {"ana": [2], "ben": [2], None: [0, 1]},
         "groups.skin": {"dark": [2], None: [0, 1]},
         "extras.camera": {"A": [1], "B": [2], None: [0]},
-        "short_side_px": {"16": [0, 1, 2]} if found["short_side_px"] != {None: [0, 1, 2]} else {None: [0, 1, 2]},
+        "extras.flash": {"yes": [1], None: [0, 2]},
+        "short_side_px": {"16": [1], "20": [0, 2]},
         "mode": {None: [0, 1, 2]},
     }  # fmt: skip
 
@@ -62,9 +78,9 @@ def test_every_column_that_may_be_named_can_be_read(line: TinyLine, name: str) -
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("extras.camra", r"extras.parquet: register.slices names a column that is not there: extras.camra .*camera, size"),
+        ("extras.camra", r"extras.parquet: register.slices names a column that is not there: extras.camra .*camera, flash, s"),
         ("groups.skni", r"groups.csv: .*: groups.skni \(found: skni\). Remedy: name one of: skin"),
-        ("extras.boxes", r"extras.boxes .*name one of: camera, size"),
+        ("extras.boxes", r"extras.boxes .*name one of: camera, flash, size"),
     ],
 )  # fmt: skip
 def test_a_column_that_no_file_has_is_refused_with_the_nearest(
@@ -110,6 +126,17 @@ def test_edges_that_are_near_keep_the_digits_that_tell_them_apart() -> None:
 
     assert next(iter(found)) == "100000 to 100000.03"
     assert len(found) == 4
+
+
+def test_codes_of_sites_are_no_measurements() -> None:
+    sites = [str(place % 30) for place in range(900)]
+    ages = [str(18 + place % 60) for place in range(300)]
+
+    assert len(sizes(sites)) == 30
+    assert list(sizes(sites))[:3] == ["0", "1", "2"]
+    assert len(sizes(ages)) == 4
+    assert len(sizes([float(one) for one in sites])) == 4  # measured, not written by people
+    assert len(sizes([f"{place:03}" for place in range(30)])) == 30
 
 
 def test_few_numbers_texts_and_codes_stay_what_they_are() -> None:

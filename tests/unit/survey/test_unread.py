@@ -116,3 +116,11 @@ def test_an_archive_beside_images_that_cannot_be_opened_is_said(tmp_path: Path) 
     found = surveyed(tmp_path, dict.fromkeys(below("cat", "dog")) | {"more.rar": b"Rar!"})
 
     assert any("more.rar cannot be opened" in one for one in found.problems)
+
+
+def test_votes_are_no_file_of_labels_that_is_not_read(tmp_path: Path) -> None:
+    votes = b"image,annotator,label\n0.jpg,ana,cat\n0.jpg,ben,dog\n1.jpg,ana,dog\n"
+
+    found = surveyed(tmp_path, {"0.jpg": None, "1.jpg": None, "votes.csv": votes})
+
+    assert found.classes == ()
