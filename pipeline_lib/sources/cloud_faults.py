@@ -104,6 +104,8 @@ def cloud_fault(
         )
     if status == "404":
         what = f"no such object on {words.service}"
+        if not code:  # a question for one object is answered without a body
+            what = f"{what}, or no such {words.bucket}"
         if is_object:
             return ObjectRefused(what, file=address, value=found, remedy=RELIST)
         remedy = f"{FIX_SOURCES}; if it was removed just now, {RELIST}"
