@@ -168,6 +168,18 @@ def predict_items(
         yield from _predictions(asked.popleft(), said, model)
 
 
+def see_each(files: Iterable[Path], sight: Sight) -> Iterator[Pixels | PipelineError]:
+    """Yield what a model sees of each file (HWC, uint8), or its fault, in their order; decoded as `predict_items` does."""
+    reader = Reader(Settings(), DownloadParams().archive_limits())
+    batches = (_Batch((LocalFile(str(file)),)) for file in files)
+    read = partial(_read_batch, sight=sight, reader=reader.for_workers())
+    workers = reader.settings.worker_count()
+    for seen in work_in_order(
+        read, batches, workers=workers, spare=_Batch.without, ahead=BATCHES_AHEAD * workers
+    ):
+        yield from seen
+
+
 @dataclass(frozen=True)
 class _Batch:
     """Items to read at once. fatal: `shared_name` of one -> what decoding it ended the process with, twice."""

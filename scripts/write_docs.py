@@ -39,6 +39,7 @@ TABLES = (
     "soft_labels",
     "beton_index",
     "predictions",
+    "explanations",
     "shifted",
 )
 WITH_TABLES = (

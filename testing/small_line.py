@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.settings import Settings
 from pipeline_lib.tables.extra_tests import EXTRA_TESTS
+from pipeline_lib.tables.features import FEATURES
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.selection import SELECTION
@@ -75,7 +77,7 @@ class SmallLine:
         self, weights: Path, out: Path, *, settings: Settings | None = None, **params: Any
     ) -> StageRun[EvaluateParams]:
         """A job for the evaluate stage that writes below `out`."""
-        reads = {**self.reads(), "weights": weights}
+        reads = {**self.reads(), "weights": weights, "features": self.folder / "features"}
         return StageRun(
             self.folder,
             reads,
@@ -117,6 +119,7 @@ def make_small_line(folder: Path) -> SmallLine:
         frame = pd.DataFrame(chosen, columns=["image_id", "label"]).assign(weight=1.0)
         frame["class_id"] = [CLASSES[label] for label in frame["label"]]
         SELECTION.write(frame, line.folder / "selection" / f"{split}.parquet")
+    _write_features(line.folder / "features", images)
     SOFT_LABELS.write(SOFT_LABELS.empty(), line.folder / "selection/soft_labels.parquet")
     UNLABELLED.write(UNLABELLED.empty(), line.folder / "selection/unlabelled.parquet")
     EXTRA_TESTS.write(_extra_tests(list(images)), line.folder / "selection/extra.parquet")
@@ -160,6 +163,17 @@ def _extra_tests(image_ids: list[str]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["image_id", "test_set", "labels", "restricted"])
     named = [[CLASSES[k] for k in some] for some in frame["labels"]]
     return frame.assign(class_ids=pd.Series(named, frame.index))
+
+
+def _write_features(folder: Path, images: Iterable[str]) -> None:
+    """Vectors of which those of one class are alike; the images come in the order of their classes."""
+    rows = [
+        {"image_id": image_id, "kind": "hog", "thumbnail": b"", "view": b""}
+        | {"vector": [float(seed % 3 == k) + seed / 1000 for k in range(3)]}
+        for seed, image_id in enumerate(images)
+    ]
+    for number in range(2):
+        FEATURES.write(pd.DataFrame(rows[number::2]), folder / f"{number}.parquet")
 
 
 def _write_shards(folder: Path, files: dict[str, bytes]) -> None:

@@ -27,6 +27,7 @@ from pipeline_lib.harness.stage import StageRun
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.settings import Settings
 from pipeline_lib.shift.names import STRENGTHS, corrupted_set
+from pipeline_lib.tables.explanations import EXPLANATIONS
 from pipeline_lib.tables.extra_tests import EXTRA_TESTS
 from pipeline_lib.tables.extras import EXTRAS
 from pipeline_lib.tables.images import IMAGES
@@ -276,6 +277,7 @@ def _write_model(
     test["top_classes"] = [[int(p), (int(p) + 1) % 3] for p in test["predicted"]]
     test["top_p"] = [[0.8, 0.1] for _ in range(len(test))]
     PREDICTIONS.write(test, line.path("predictions"))
+    _write_explanations(line, test[test["split"] == "test"])
     write_figures(line.path, top1=1 - len(set(wrong)) / N_TEST, n=N_TEST, names=names)
     line.path("confusion").write_text("image_id,actual,predicted\n")
     line.path("weights").mkdir(parents=True, exist_ok=True)
@@ -314,6 +316,19 @@ def _write_shift(line: TinyLine, blurred_wrong: Collection[int]) -> None:
     )
     SHIFTED.write(shifted, line.path("shifted"))
     line.path("shift").write_text(shift_figures(shifted, plain, {}).to_csv(index=False))
+
+
+def _write_explanations(line: TinyLine, test: pd.DataFrame) -> None:
+    """Of the mistakes, or of the first image where there is none, in 4 x 4 cells: the answer above, the label below."""
+    shown = test[~test["correct"]] if not test["correct"].all() else test.head(1)
+    above = np.repeat([0.25, 0, 0, 0], 4).astype(np.float32).tolist()
+    table = pd.DataFrame({"image_id": shown["image_id"], "place": range(len(shown))})
+    table = table.assign(layer="colour", height=4, width=4, rank_correlation=np.float32(0.1))
+    table["for_answer"] = [above] * len(table)
+    table["nearest"] = [image_ids()[:5]] * len(table)
+    table["likeness"] = [[0.9, 0.8, 0.7, 0.6, 0.5]] * len(table)
+    table["for_label"] = [[] if right else above[::-1] for right in shown["correct"]]
+    EXPLANATIONS.write(table, line.path("explanations"))
 
 
 def write_export(folder: Path, model: str, classes: tuple[str, ...] = CLASSES) -> None:

@@ -31,9 +31,11 @@ from pipeline_lib.evaluate.ranking import operating_points
 from pipeline_lib.evaluate.selective import selective_curve
 from pipeline_lib.evaluate.summary import summarise
 from pipeline_lib.lineage import Lineage
+from pipeline_lib.networks.model_file import ModelFile
 from pipeline_lib.pixels import PixelRules
 from pipeline_lib.registry import Comparison, Rule, Verdict
 from pipeline_lib.report import Before, Run, gather, write_report
+from pipeline_lib.tables.explanations import EXPLANATIONS
 from pipeline_lib.tables.figures import UNCALIBRATED
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.manifest import MANIFEST
@@ -253,13 +255,39 @@ def write_line(
         "note": "made up",
     }
     REVIEW.write(filled(REVIEW, review), files["review"])
+    write_explanations(files, table, given=ids)
     write_small_files(files, logits_NK, labels_N)
     return files
 
 
+def write_explanations(files: dict[str, Path], table: pd.DataFrame, *, given: list[str]) -> None:
+    """Of the most confident mistakes, in 7 x 7 cells, as `evaluate` does by default."""
+    wrong = table[~table["correct"]].sort_values("p_predicted").tail(24)
+    maps = np.random.default_rng(2).dirichlet(np.ones(49), 2 * len(wrong)).astype(np.float32)
+    columns = {
+        "image_id": wrong["image_id"].to_list(),
+        "place": range(len(wrong)),
+        "layer": "bn2",
+        "height": 7,
+        "width": 7,
+        "for_answer": list(maps[::2]),
+        "for_label": list(maps[1::2]),
+        "rank_correlation": 0.1,
+        "nearest": [given[n : n + 5] for n in range(len(wrong))],
+        "likeness": [[0.9] * 5] * len(wrong),
+    }
+    EXPLANATIONS.write(filled(EXPLANATIONS, columns), files["explanations"])
+    files["export"].mkdir()
+    about = ModelFile.model_validate(
+        {"network": "made up", "classes": [], "names": [], "side_px": 224, "mean": [0, 0, 0]}
+        | {"std": [1, 1, 1], "pixels": {}, "recipe": {}, "epoch": 1, "parent": None, "format": 1}
+    )
+    about.write(files["export"])
+
+
 def files_of(folder: Path) -> dict[str, Path]:
     """role -> path."""
-    parquet = ("predictions", "manifest", "review", "members", "images")
+    parquet = ("predictions", "explanations", "manifest", "review", "members", "images")
     text = {"classes": "csv", "per_class": "csv", "curves": "csv", "annotators": "csv"}
     text |= {"balance": "csv", "metrics": "json", "validation": "json", "profile": "json"}
     text |= {"curation": "json", "operating_points": "csv", "selective": "csv"}
@@ -267,7 +295,7 @@ def files_of(folder: Path) -> dict[str, Path]:
     return {
         **{role: folder / f"{role}.parquet" for role in parquet},
         **{role: folder / f"{role}.{ending}" for role, ending in text.items()},
-        **{role: folder / role for role in ("shards", "betons")},
+        **{role: folder / role for role in ("shards", "betons", "export")},
     }
 
 

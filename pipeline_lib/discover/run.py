@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import filecmp
+import hashlib
 import logging
 import time
+from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import distributions
 from pathlib import Path
 
 from pipeline_lib.code_fingerprints import write_fingerprints
@@ -29,8 +33,11 @@ def run(job: StageRun[DiscoverParams]) -> None:
     Raises ConfigError for a mistake in any section, what `train` would raise at what it names and cannot have, and
     DataCheckFailed when too much is gone since a person last decided on it.
     """
-    _check_the_whole_line(job)
-    write_fingerprints(job.writes, job.settings.state_folder(job.checkout))
+    state_folder = job.settings.state_folder(job.checkout)
+    checked = _Checked.of(job, state_folder / "checked.txt")
+    if not checked.is_known:
+        _check_the_whole_line(job)
+    write_fingerprints(job.writes, state_folder)
     params = job.params
     described = sources_as_json(params.sources)
     kept = kept_listing_file(job.settings.state_folder(job.checkout), described)
@@ -61,9 +68,42 @@ def run(job: StageRun[DiscoverParams]) -> None:
             frame["size_bytes"].sum(),
             len(params.sources),
         )
+        if checked.is_known and not _are_alike(job.writes["listing"], kept):
+            _check_the_whole_line(
+                job
+            )  # now something will run: what it needs may have gone meanwhile
         _copy(job.writes["listing"], kept)
+    checked.keep()
     mapped = with_class_maps(params.sources, job.settings, root=job.settings.origin(job.checkout))
     write_text(job.writes["sources"], sources_as_json(mapped))
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """Whether the whole line was checked with these parameters and libraries: on a night without news nothing runs, and
+    torch alone takes seconds to import. What runs again after a failure finds the stages before it done.
+    """
+
+    note: Path
+    identity: str
+
+    @classmethod
+    def of(cls, job: StageRun[DiscoverParams], note: Path) -> _Checked:
+        params = (job.checkout / "params.yaml").read_bytes()
+        libraries = sorted(f"{one.name} {one.version}" for one in distributions())
+        facts = "\n".join([job.settings.device, *libraries]).encode()
+        return cls(note, hashlib.sha256(params + facts).hexdigest())
+
+    @property
+    def is_known(self) -> bool:
+        return self.note.exists() and self.note.read_text(encoding="ascii") == self.identity
+
+    def keep(self) -> None:
+        write_text(self.note, self.identity)
+
+
+def _are_alike(one: Path, other: Path) -> bool:
+    return other.exists() and filecmp.cmp(one, other, shallow=False)
 
 
 def _check_the_whole_line(job: StageRun[DiscoverParams]) -> None:

@@ -39,6 +39,13 @@ class EvaluateParams(Params):
         description="number of training images, at least one of each class, from which the model learns to tell images "
         "unlike any it was trained on; 0: it does not tell",
     )
+    explained_images: int = Field(
+        24,
+        ge=0,
+        le=500,
+        description="number of test images whose answers the report explains: the most confident mistakes, and right "
+        "answers; 0: none",
+    )
     corruptions: tuple[Kind, ...] = Field(
         KINDS,
         description="kinds of corruption in which test images are shown again, each in three strengths; empty: none",

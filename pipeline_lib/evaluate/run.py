@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 import torch
 
 from pipeline_lib.errors import BadData
+from pipeline_lib.evaluate.explanations import write_explanations
 from pipeline_lib.evaluate.export import export_onnx, measure_parity
 from pipeline_lib.evaluate.extra_figures import plain_of_sets
 from pipeline_lib.evaluate.metrics import share_with_interval
@@ -110,6 +112,7 @@ def run(job: StageRun[EvaluateParams]) -> None:
 
     # The export has the temperature inside: its probabilities are the calibrated ones.
     calibrated = Calibrated(model.cpu(), temperature=temperature)
+    write_explanations(job, model, about, partial(_open, job, side_px=about.side_px))
     about = about.model_copy(update={"temperature": temperature})
     told: dict[str, Any] = {"why_not": no_unlike}
     exported: Calibrated | Remarking = calibrated

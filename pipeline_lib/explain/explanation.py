@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
-from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.errors import UsageError
-from pipeline_lib.explain.class_map import ClassMap, class_map, rank_correlation
 from pipeline_lib.explain.neighbours import Neighbour, TrainingImages
 from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.class_map import (
+    ClassMap,
+    NoCells,
+    NoSuchLayer,
+    Shown,
+    class_map,
+    rank_correlations,
+)
 from pipeline_lib.networks.classifier import Classifier
 from pipeline_lib.networks.model_file import ModelFile, read_model_file
 from pipeline_lib.networks.saved_weights import load_weights
-from pipeline_lib.pixels import Undecodable
 from pipeline_lib.predict import Guess
-from pipeline_lib.prediction.items import LocalFile, Reader, unusable
-from pipeline_lib.prediction.sight import Sight, trained_sight
-from pipeline_lib.settings import Settings
+from pipeline_lib.prediction.sight import Pixels, Sight, trained_sight
 
 BEST = 5
+NAMED = 12  # layers in a message
 DEPENDS = (
     0.3  # a map that correlates more with those of fresh weights shows little of what was learnt
 )
@@ -39,7 +44,7 @@ class Explanation:
     """
 
     file: Path
-    seen_HWC: npt.NDArray[np.uint8]
+    seen_HWC: Pixels
     guesses: tuple[Guess, ...]
     class_of: Guess
     map: ClassMap
@@ -65,14 +70,20 @@ class TrainedModel:
         return trained_sight(self.about)
 
     def explain(
-        self, file: Path, *, class_id: str | None, training: TrainingImages | None
+        self,
+        file: Path,
+        seen_HWC: Pixels,
+        *,
+        class_id: str | None,
+        layers: Sequence[str] = (),
+        training: TrainingImages | None,
     ) -> Explanation:
-        """Explain one image. class_id: of the map; None: the class that the model answers with.
+        """Explain one image. seen_HWC: what `see_each` made of the file. class_id: of the map; None: the model's answer.
 
-        Raises SourceMissing and BadData for a file that is no usable image, UsageError for a network without cells.
+        layers: whose feature maps are shown; none: the last of each size of cells. Raises UsageError for a network
+        without cells and for a layer that it has not, and as `TrainingImages.nearest` does.
         """
         about = self.about
-        seen_HWC = self._seen(file)
         images_BHWC = torch.from_numpy(np.ascontiguousarray(seen_HWC))[None]
         with torch.no_grad():
             logits_K = self.classifier(images_BHWC)[0].double() / (about.temperature or 1.0)
@@ -81,8 +92,15 @@ class TrainedModel:
         label = order[0] if class_id is None else about.classes.index(class_id)
         images_BCHW = self.classifier.normalised(images_BHWC)
         try:
-            found = class_map(self.classifier.network, images_BCHW, label)
-        except ValueError as error:
+            found = class_map(self.classifier.network, images_BCHW, label, layers=layers)
+        except NoSuchLayer as error:
+            raise UsageError(
+                f"no such layer with cells in {about.network}",
+                file="--layer",
+                value=error,
+                remedy=f"name one of {_named(str(error), error.known)}",
+            ) from error
+        except NoCells as error:
             raise UsageError(
                 "cannot be explained by a map",
                 file="--model",
@@ -99,24 +117,25 @@ class TrainedModel:
             guesses=tuple(guess(k) for k in order[:BEST]),
             class_of=guess(label),
             map=found,
-            correlation=rank_correlation(self._fresh, images_BCHW, label, found.evidence_hw),
+            correlation=rank_correlations(
+                self._fresh, [Shown(images_BCHW, label, found.evidence_hw)]
+            )[0],
             near=training.nearest(file) if training else None,
         )
 
-    def _seen(self, file: Path) -> npt.NDArray[np.uint8]:
-        name = str(file)
-        data = LocalFile(name).read(Reader(Settings(), DownloadParams().archive_limits()))
-        try:
-            return self.sight.see(data)
-        except Undecodable as error:
-            raise unusable(name, error.reason, error.detail) from error
-
-    def _fresh(self, seed: int) -> nn.Module:
-        """The same network with fresh weights; torch's random state stays as it is."""
+    def _fresh(self) -> nn.Module:
+        """The same network with fresh weights."""
         about = self.about
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return build_network(about.network, n_classes=len(about.classes), side_px=about.side_px)
+        return build_network(about.network, n_classes=len(about.classes), side_px=about.side_px)
+
+
+def _named(name: str, known: Sequence[str]) -> str:
+    """The layers that are meant most likely, and after them the last ones."""
+    close = difflib.get_close_matches(name, known, n=NAMED // 2, cutoff=0.5)
+    others = [one for one in reversed(known) if one not in close]
+    named = [*close, *others][:NAMED]
+    more = f", ... ({len(known)} in all)" if len(known) > len(named) else ""
+    return ", ".join(named) + more
 
 
 def open_trained(folder: Path) -> TrainedModel:

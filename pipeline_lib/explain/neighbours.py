@@ -24,6 +24,7 @@ from pipeline_lib.pixels import PixelRules, shrink_to
 from pipeline_lib.pixels.pixelate import Pixelation
 from pipeline_lib.registry.closure import Closure
 from pipeline_lib.registry.dvc_cache import DvcCache
+from pipeline_lib.report.answers import doubt_of
 from pipeline_lib.report.copies import verified_bytes
 from pipeline_lib.report.thumbnails import SIDE_PX, visible_pixels
 from pipeline_lib.sources.paths_in_source import path_in_source
@@ -103,13 +104,7 @@ class TrainingImages:
         return Image.fromarray(shrink_to(pixels_HWC, short_side_px=SIDE_PX))
 
     def _neighbour(self, row: Mapping[Any, Any], likeness: float) -> Neighbour:
-        looks_like = row["label_suggested"]
-        is_doubted = row["label_issue"] != "none" and pd.notna(looks_like)
-        doubt = (
-            self.names.get(looks_like, looks_like)
-            if is_doubted and looks_like != row["class_id"]
-            else ""
-        )
+        doubt = doubt_of(row, self.names)
         label = self.names.get(row["class_id"], row["class_id"])
         path = path_in_source(row["image_id"], row["source"])
         return Neighbour(row["image_id"], row["sha256"], path, label, doubt, likeness)

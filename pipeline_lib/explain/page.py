@@ -13,14 +13,14 @@ from markupsafe import Markup
 from PIL import Image
 
 from pipeline_lib.errors import UsageError
-from pipeline_lib.explain.class_map import FeatureMaps
 from pipeline_lib.explain.explanation import DEPENDS, Explanation, TrainedModel
 from pipeline_lib.explain.neighbours import Neighbour, TrainingImages
-from pipeline_lib.explain.overlay import LEAST_PX, overlay, shown, strip
 from pipeline_lib.files.atomic import atomic_folder
+from pipeline_lib.networks.class_map import FeatureMaps
 from pipeline_lib.pixels.pixelate import pixelation_of
 from pipeline_lib.report.copies import safe_name
 from pipeline_lib.report.galleries import in_percent
+from pipeline_lib.report.overlay import LEAST_PX, overlay, shown, strip
 from pipeline_lib.report.render import page_style
 from pipeline_lib.safe_text import shown as shown_text
 

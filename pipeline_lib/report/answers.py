@@ -160,6 +160,13 @@ def override_line(row: Mapping[Any, Any], *, given: str) -> str:
     return written.getvalue()
 
 
+def doubt_of(row: Mapping[Any, Any], names: Mapping[str, str]) -> str:
+    """What curation takes an image for, in words; "" where it does not doubt the label. row: of the manifest."""
+    looks_like = row["label_suggested"]
+    is_doubted = row["label_issue"] != "none" and pd.notna(looks_like)
+    return names.get(looks_like, looks_like) if is_doubted and looks_like != row["class_id"] else ""
+
+
 def shared_bytes(sha256: pd.Series, everywhere: pd.Series) -> pd.Series:
     """Whether another file of the sources has the same bytes."""
     found = everywhere[everywhere.isin(sha256.dropna())]

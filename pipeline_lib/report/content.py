@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline_lib.files.csv_cells import plain, read_frame
 from pipeline_lib.lineage import Lineage
 from pipeline_lib.registry import Comparison, Verdict
-from pipeline_lib.report import charts, galleries, pages
+from pipeline_lib.report import charts, explained, galleries, pages
 from pipeline_lib.report.answers import DOUBTED, join_answers, mistakes
 from pipeline_lib.report.champion import Before, with_champion
 from pipeline_lib.report.class_pages import ClassPage, class_pages
@@ -28,6 +28,7 @@ from pipeline_lib.report.severity import Severity, severity
 from pipeline_lib.report.shift import Shift, read_shift
 from pipeline_lib.slices.columns import Wanted
 from pipeline_lib.tables.classes import read_classes
+from pipeline_lib.tables.explanations import EXPLANATIONS
 from pipeline_lib.tables.figures import read_operating_points
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.predictions import PREDICTIONS
@@ -35,6 +36,7 @@ from pipeline_lib.tables.review import REVIEW
 
 TABS = {
     pages.MISTAKES: "Mistakes",
+    explained.EXPLAINED: "Explanations",
     pages.FLIPS: "Flips",
     pages.CLASSES: "Classes",
     pages.SHIFT: "Shift",
@@ -98,6 +100,7 @@ class Content:
     flips_unknown: str
     loss_chart: charts.Chart
     top1_chart: charts.Chart
+    explained: explained.Explanations | None
     confusion: Confusion
     grouped_by: str
     classes: tuple[dict[str, Any], ...]
@@ -120,6 +123,8 @@ class Content:
             tables.add(pages.SHIFT)
         if self.run.verdict.class_changes:
             tables.add(pages.CHANGES)
+        if self.explained:
+            tables.add(explained.EXPLAINED)
         if self.groups.columns:
             tables.add(pages.GROUPS)
         shown = {page.file for page in self.image_pages} | {page.file for page in self.class_pages}
@@ -138,6 +143,7 @@ class Content:
             found += [card.image_id for card in gallery.cards[: galleries.SHOWN]]
         for group in self.duplicates[: galleries.SHOWN_GROUPS]:
             found += [card.image_id for card in group.cards]
+        found += self.explained.image_ids() if self.explained else []
         found += list(self.table["image_id"])
         sections = [one for page in self.image_pages for one in page.sections]
         sections += self.groups.sections
@@ -220,6 +226,9 @@ def gather(run: Run, files: Mapping[str, Path]) -> Content:
         compared_by=compared_by(json.loads(files["curation"].read_text(encoding="utf-8"))),
         names=names,
         page_of={class_id: class_page(label) for label, class_id in enumerate(classes["class_id"])},
+        explained=explained.explanations(
+            EXPLANATIONS.read(files["explanations"]), answers, manifest, names
+        ),
         image_pages=tuple(shown),
         class_pages=class_pages(
             answers, classes, facts, changes, read_operating_points(files["operating_points"])

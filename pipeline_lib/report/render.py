@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from pipeline_lib.report import pages
 from pipeline_lib.report.content import Content
+from pipeline_lib.report.explained import EXPLAINED, EvidenceFiles, where
 from pipeline_lib.report.thumbnails import Thumbnail
 from pipeline_lib.report.words import WORDS
 from pipeline_lib.safe_text import as_code, as_markdown, shown
@@ -44,6 +45,7 @@ TABLES = {
     pages.DUPLICATES: "Duplicates",
 }
 Images = Mapping[str, Thumbnail]  # image_id -> its file
+Evidence = Mapping[str, EvidenceFiles]  # image_id -> its maps
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ def render_report(content: Content, images: Images) -> str:
     )
 
 
-def render_pages(content: Content, images: Images, examples: Images) -> Iterator[tuple[str, str]]:
+def render_pages(
+    content: Content, images: Images, examples: Images, evidence: Evidence
+) -> Iterator[tuple[str, str]]:
     """Yield (file name, text) of every page behind the first. examples: shifted test set -> an image of it."""
     link = f'<link rel="stylesheet" href="{STYLE}">'
     style = Style(Markup(link), Markup("'self'"))  # noqa: S704
@@ -74,6 +78,12 @@ def render_pages(content: Content, images: Images, examples: Images) -> Iterator
     if pages.SHIFT in content.files:
         more: dict[str, Any] = {"shift": content.shift, "examples": examples}
         yield pages.SHIFT, draw("shift.html.jinja", title="Shift", here=pages.SHIFT, **more)
+    if content.explained:
+        title = "Explanations"
+        yield (
+            EXPLAINED,
+            draw("explanations.html.jinja", title=title, here=EXPLAINED, evidence=evidence),
+        )
     if content.groups.columns:
         yield pages.GROUPS, draw("groups.html.jinja", title="Groups", here=pages.GROUPS)
     yield pages.WORDS, draw("words.html.jinja", title="Words", here=pages.WORDS, words=WORDS)
@@ -169,6 +179,7 @@ def environment() -> Environment:
         "points": _points,
         "short": _short,
         "number": "{:,}".format,
+        "where": where,
     }
     return found
 

@@ -121,6 +121,19 @@ WORDS = (
         "are right nine times in ten.",
     ),
     Word(
+        "evidence",
+        "evidence",
+        "How much each part of an image raises a class above the others, in the cells of a layer of the network. A cell is "
+        "as fine as the map can be; the model may use detail within it. The map says where, not what: that is for a "
+        "person to see.",
+    ),
+    Word(
+        "fresh",
+        "rank correlation with fresh weights",
+        "Maps can look right whatever a network has learnt. Therefore the same map is made with weights that have learnt "
+        "nothing. Near 0 the two are unlike, so the map shows what was learnt; near 1 it shows the network alone.",
+    ),
+    Word(
         "temperature",
         "temperature",
         "One number, fitted on validation images, by which the model's certainty is turned down (above 1) or up (below 1). "

@@ -37,6 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="class whose evidence is shown, by name or id (default: the class that the model answers with)",
     )
     parser.add_argument(
+        "--layer",
+        dest="layers",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="layer whose feature maps are shown, as the network calls it; may be given again "
+        "(default: the last layer of each size of cells)",
+    )
+    parser.add_argument(
         "--to",
         type=Path,
         metavar="DIR",
@@ -51,15 +60,22 @@ def run(options: argparse.Namespace) -> int:
     """
     from pipeline_lib.errors import PipelineError
     from pipeline_lib.explain.page import check_target, write_explanations
+    from pipeline_lib.predict import see_each
 
     target = check_target(options.to) if options.to else None
     model, training, no_neighbours = _model(options.model)
     class_id = _class_id(options.of_class, model)
     found: list[Explanation] = []
     code = 0
-    for image in dict.fromkeys(options.images):
+    files = [image.expanduser() for image in dict.fromkeys(options.images)]
+    for file, seen in zip(files, see_each(files, model.sight), strict=True):
         try:
-            found.append(model.explain(image.expanduser(), class_id=class_id, training=training))
+            if isinstance(seen, PipelineError):
+                raise seen
+            explained = model.explain(
+                file, seen, class_id=class_id, layers=options.layers, training=training
+            )
+            found.append(explained)
         except PipelineError as fault:
             if not _is_of_the_image(fault):
                 raise

@@ -455,3 +455,21 @@ def test_a_table_of_labels_is_listed_and_params_without_one_describe_sources_as_
 
     assert rows(written["listing"]) == [("image", "1.jpg", 1), ("labels", "labels.csv", 17)]
     assert '"splits"' not in discover({"uri": "pics"})["sources"].read_text()
+
+
+def test_what_training_needs_is_checked_again_only_where_something_will_run(
+    discover: Discover, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks: list[object] = []
+    monkeypatch.setattr("pipeline_lib.train.preflight.look_ahead", checks.append)
+    write(tmp_path / "pics" / "a" / "1.jpg")
+
+    def n_checks(**settings: str) -> int:
+        checks.clear()
+        discover({"uri": "pics"}, **settings)
+        return len(checks)
+
+    assert [n_checks(), n_checks()] == [1, 0]
+    write(tmp_path / "pics" / "a" / "2.jpg")
+    assert [n_checks(), n_checks()] == [1, 0]
+    assert n_checks(device="cpu") == 1

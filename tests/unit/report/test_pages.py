@@ -17,8 +17,10 @@ from pipeline_lib.pixels.pixelate import CELLS
 from pipeline_lib.registry import Verdict
 from pipeline_lib.report import Before, Run, bundle, gather, write_report
 from pipeline_lib.report.bundle import write_single_file, write_zip
+from pipeline_lib.report.erase import erase_from_reports
 from pipeline_lib.slices.columns import Wanted
 from pipeline_lib.slices.names import DEFAULT
+from pipeline_lib.tables.explanations import EXPLANATIONS
 from pipeline_lib.tables.images import IMAGES
 from pipeline_lib.tables.manifest import MANIFEST
 from pipeline_lib.tables.members import MEMBERS
@@ -214,6 +216,7 @@ def test_names_of_files_are_text_on_every_page_and_in_the_one_file(tmp_path: Pat
     became = {old: f"tiny/red/{new}" for old, new in zip(shown, NAMES_OF_FILES, strict=True)}
     tables: dict[str, Table] = {
         "predictions": PREDICTIONS,
+        "explanations": EXPLANATIONS,
         "manifest": MANIFEST,
         "review": REVIEW,
         "members": MEMBERS,
@@ -222,6 +225,10 @@ def test_names_of_files_are_text_on_every_page_and_in_the_one_file(tmp_path: Pat
     for role, table in tables.items():
         rows = table.read(line.path(role))
         table.write(rows.assign(image_id=rows["image_id"].replace(became)), line.path(role))
+
+    explained = EXPLANATIONS.read(line.path("explanations"))
+    explained["nearest"] = [[became.get(one, one) for one in near] for near in explained["nearest"]]
+    EXPLANATIONS.write(explained, line.path("explanations"))
 
     report = written(line, tmp_path / "reports" / "one")
     write_single_file(report, tmp_path / "one.html")
@@ -264,7 +271,12 @@ def test_what_training_must_not_see_is_hidden_in_the_report_and_made_once(tmp_pa
 
     hidden = thumbnails_of(written(line, tmp_path / "reports" / "hidden"))
     again = written(line, tmp_path / "reports" / "again")
+    of_plain, of_hidden = (
+        {file.name for file in (tmp_path / "reports" / name).rglob("*-why.webp")}
+        for name in ("plain", "hidden")
+    )
 
+    assert of_plain and len(of_plain) == len(of_hidden) and not of_plain & of_hidden
     assert len(hidden) == len(plain) and not hidden.keys() & plain.keys()
     for pixels_HWC in hidden.values():
         assert len(np.unique(pixels_HWC[:12].reshape(-1, 3), axis=0)) <= CELLS * CELLS
@@ -309,3 +321,59 @@ def test_the_page_of_shift_shows_an_example_of_each_corruption_beside_its_figure
     assert "<b>95.0</b> <small>86.3 – 98.3</small>" in text
     assert "Extra test sets" not in text
     assert "On 60 of these images, corrupted in 2 kinds" in (report / "model-card.md").read_text()
+
+
+def test_each_mistake_is_shown_beside_the_evidence_for_its_answer_and_for_its_label(
+    report: Path,
+) -> None:
+    text = (report / "pages" / "explanations.html").read_text()
+    maps = re.findall(r'src="../images/([^"]*-why.webp)" alt="evidence for ([^"]*)"', text)
+
+    assert len(maps) == 2 * 3
+    # above for the answer, below for the label: tiny_line says so
+    assert text.count("33 % of it lies in the upper left") == text.count("in the lower left") == 3
+    above, below = (
+        np.asarray(Image.open(report / "images" / file).convert("HSV"), float)[..., 2]
+        for file, _ in maps[:2]
+    )
+    top, bottom = slice(0, 40), slice(120, 160)
+    assert above[top].mean() > above[bottom].mean() + 40
+    assert below[bottom].mean() > below[top].mean() + 40
+    assert "the maps show what was learnt" in text and "rank correlation</a> 0.10" in text
+    assert text.count("<small>likeness") == 3 * 5
+    assert 'href="pages/explanations.html"' in (report / "report.html").read_text()
+
+
+def test_an_erased_image_leaves_the_page_of_explanations_with_its_maps(tmp_path: Path) -> None:
+    line = make_line(tmp_path / "line", wrong=[1, 2], git=False)
+    report = written(line, tmp_path / "reports" / "one")
+    members = MEMBERS.read(line.path("members")).set_index("image_id")
+    gone = EXPLANATIONS.read(line.path("explanations"))["image_id"][0]
+    sha256 = members.loc[gone, "sha256"]
+
+    erase_from_reports(report.parent, sha256)
+
+    text = (report / "pages" / "explanations.html").read_text()
+    assert not list((report / "images").glob(f"{sha256[:16]}-*"))
+    assert sha256[:16] not in text and Path(gone).name not in text
+    assert text.count("-why.webp") == 2
+
+
+def test_maps_that_depend_little_on_what_was_learnt_are_not_to_be_trusted(tmp_path: Path) -> None:
+    line = make_line(tmp_path / "line", wrong=[1], git=False)
+    table = EXPLANATIONS.read(line.path("explanations")).assign(rank_correlation=np.float32(0.5))
+    EXPLANATIONS.write(table, line.path("explanations"))
+
+    report = written(line, tmp_path / "reports" / "one")
+
+    assert "do not trust these maps" in (report / "pages" / "explanations.html").read_text()
+
+
+def test_where_nothing_is_explained_there_is_no_page_and_no_way_to_it(tmp_path: Path) -> None:
+    line = make_line(tmp_path / "line", wrong=[1], git=False)
+    EXPLANATIONS.write(EXPLANATIONS.empty(), line.path("explanations"))
+
+    report = written(line, tmp_path / "reports" / "one")
+
+    assert not (report / "pages" / "explanations.html").exists()
+    assert "explanations.html" not in "".join(page.read_text() for page in report.rglob("*.html"))

@@ -80,6 +80,17 @@ def test_the_page_shows_the_map_the_layers_the_check_and_training_images(
     assert text.count(".png</bdi><small>likeness") == 5
 
 
+def test_the_feature_maps_of_chosen_layers_are_shown(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layers = ["--layer", "block1", "--layer", "block3"]
+
+    assert main(["explain", str(photo), *layers, "--to", str(tmp_path / "why")]) == 0
+
+    text = (tmp_path / "why" / "index.html").read_text()
+    assert re.findall("layer <code>([^<]*)</code>", text) == ["block1", "block3"]
+
+
 def test_no_name_becomes_markup_and_nothing_can_be_fetched(
     photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,6 +133,10 @@ def test_an_image_that_cannot_be_used_is_named_and_the_others_are_explained(
             "--class: no such class (found: gren). Remedy: name one such as green",
         ),
         (["--model", "7"], "(found: 7)"),
+        (
+            ["--layer", "blok3"],
+            "--layer: no such layer with cells in mini_resnet (found: blok3). Remedy: name one of block3",
+        ),
         (["--to", "curation"], "curation: not a new or empty folder. Remedy: name another folder"),
         (["--model", "./none"], "none/model.json: the model is absent"),
     ],

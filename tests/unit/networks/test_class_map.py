@@ -11,8 +11,15 @@ from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from pipeline_lib.explain.class_map import MOST_BEFORE, class_map, rank_correlation
 from pipeline_lib.networks.build import build_network
+from pipeline_lib.networks.class_map import (
+    MOST_BEFORE,
+    NoCells,
+    NoSuchLayer,
+    Shown,
+    class_map,
+    rank_correlations,
+)
 
 SIDE_PX = 32
 
@@ -73,11 +80,12 @@ def test_the_evidence_lies_where_the_class_is() -> None:
                 num_heads=(2, 2),
                 num_classes=3,
             ),
-            "norm",
+            "layers.1.downsample",
             4,
         ),
+        (lambda: build_network("swin_t", n_classes=3, side_px=SIDE_PX), "features.2", 4),
     ],
-    ids=["ResNet", "EfficientNet", "ViT", "Swin"],
+    ids=["ResNet", "EfficientNet", "ViT", "Swin", "Swin of torchvision"],
 )
 def test_each_family_is_read_at_its_last_cells_and_says_what_its_layers_saw(
     make: Callable[[], nn.Module], layer: str, cells: int
@@ -97,20 +105,40 @@ def test_each_family_is_read_at_its_last_cells_and_says_what_its_layers_saw(
 def test_a_network_without_cells_is_refused() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE_PX * SIDE_PX, 3)).eval()
 
-    with pytest.raises(ValueError, match="no layer of this network has cells"):
+    with pytest.raises(NoCells, match="no layer with cells of an image"):
         class_map(network, image(), 0)
     assert MOST_BEFORE < SIDE_PX  # a batch of features is no row of tokens
 
 
 def test_a_map_that_ignores_the_weights_is_found_out() -> None:
-    """Compared with a network that was trained by nobody, and with itself."""
+    """Compared with networks that were trained by nobody, and with itself."""
 
-    def fresh(seed: int) -> nn.Module:
-        torch.manual_seed(seed)
+    def fresh() -> nn.Module:
         return build_network("mini_resnet", n_classes=3, side_px=SIDE_PX)
 
-    learnt = class_map(fresh(99).eval(), image(), 1).evidence_hw
+    def the_same() -> nn.Module:
+        torch.manual_seed(99)
+        return fresh()
 
-    assert rank_correlation(lambda seed: fresh(99), image(), 1, learnt) == pytest.approx(1)
-    assert abs(rank_correlation(fresh, image(), 1, learnt)) < 0.9
-    assert rank_correlation(fresh, image(), 1, np.zeros_like(learnt)) == 0
+    learnt = class_map(the_same().eval(), image(), 1).evidence_hw
+    asked = [Shown(image(), 1, learnt), Shown(image(), 1, np.zeros_like(learnt))]
+
+    assert rank_correlations(the_same, asked[:1]) == [pytest.approx(1)]
+    before = torch.random.get_rng_state()
+    with_fresh, of_nothing = rank_correlations(fresh, asked)
+    assert abs(with_fresh) < 0.9
+    assert of_nothing == 0
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_feature_maps_of_chosen_layers_are_shown_in_the_order_asked_for() -> None:
+    torch.manual_seed(0)
+    network = build_network("mini_resnet", n_classes=3, side_px=SIDE_PX).eval()
+
+    found = class_map(network, image(), 1, layers=["block3", "block1"])
+
+    assert [one.layer for one in found.features] == ["block3", "block1"]
+    assert found.layer == "block3"
+    with pytest.raises(NoSuchLayer, match="block9") as caught:
+        class_map(network, image(), 1, layers=["block9"])
+    assert {"block1", "block3"} <= set(caught.value.known)

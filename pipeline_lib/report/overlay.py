@@ -6,23 +6,27 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-LEAST_PX = 280  # a side is shown at least this large
+LEAST_PX = 280  # of a side, where nothing else is said
 # From little to much: dark blue, red, orange, yellow. Brightness grows all the way, so that it reads without colours too.
 COLOURS = np.array([[20, 25, 90], [178, 40, 60], [240, 130, 30], [255, 230, 90]], np.float32)
 OPAQUE = 0.75  # at the strongest cell
 
 
-def shown(pixels_HWC: npt.NDArray[np.uint8]) -> Image.Image:
-    """The image, enlarged in whole pixels where it is tiny."""
+def shown(pixels_HWC: npt.NDArray[np.uint8], least_px: int = LEAST_PX) -> Image.Image:
+    """The image, enlarged in whole pixels where a side is shorter than `least_px`."""
     image = Image.fromarray(pixels_HWC)
-    times = max(1, -(-LEAST_PX // min(image.size)))
+    times = max(1, -(-least_px // min(image.size)))
     return image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
 
 
-def overlay(pixels_HWC: npt.NDArray[np.uint8], evidence_hw: npt.NDArray[np.float32]) -> Image.Image:
+def overlay(
+    pixels_HWC: npt.NDArray[np.uint8],
+    evidence_hw: npt.NDArray[np.float32],
+    least_px: int = LEAST_PX,
+) -> Image.Image:
     """The image in grey under the map: the stronger the evidence, the brighter and the more opaque its colour."""
-    image = shown(pixels_HWC)
-    strength_HW = _enlarged(evidence_hw, image.size)
+    image = shown(pixels_HWC, least_px)
+    strength_HW = _enlarged(np.asarray(evidence_hw, np.float32), image.size)
     grey = np.asarray(image.convert("L"), np.float32)[..., None] * 0.8 + 25
     opaque = OPAQUE * np.sqrt(strength_HW)[..., None]
     mixed = grey * (1 - opaque) + _coloured(strength_HW) * opaque
