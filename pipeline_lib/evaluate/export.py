@@ -17,6 +17,7 @@ from pipeline_lib.evaluate.unlike import Remarking
 from pipeline_lib.files.atomic import atomic_file
 from pipeline_lib.networks.classifier import Calibrated
 from pipeline_lib.networks.exported import ONNX_FILE, PROBABILITIES, UNLIKE, ExportedModel
+from pipeline_lib.networks.infer import parts_for
 
 ALLOWED_DP = (
     1e-3  # float32 rounding gave 7e-7; a wrong pixel order or normalisation gives 0.1 and more
@@ -75,17 +76,20 @@ def measure_parity(
 
     Raises BadData when a probability differs by more than 0.001, or `unlike` by more than 0.01 on average.
     """
-    with torch.no_grad():
-        said = model.eval()(torch.from_numpy(images_BHWC))
-    expected_BK, unlike_B = said if isinstance(said, tuple) else (said, None)
-    expected_BK = expected_BK.numpy()
-    found = exported.answers(images_BHWC)
-    found_BK = found.probabilities_BK
-    dp = float(np.abs(expected_BK - found_BK).max())
-    agreement = float((expected_BK.argmax(1) == found_BK.argmax(1)).mean())
-    dunlike = 0.0
-    if unlike_B is not None and found.unlike_B is not None:
-        dunlike = float(np.abs(unlike_B.numpy() - found.unlike_B).mean())
+    model.eval()
+    dps, agreeing, dunlikes = [0.0], 0, [0.0]
+    for part_BHWC in parts_for(torch.device("cpu"), torch.from_numpy(images_BHWC)):
+        with torch.no_grad():
+            said = model(part_BHWC)
+        expected_BK, unlike_B = said if isinstance(said, tuple) else (said, None)
+        found = exported.answers(part_BHWC.numpy())
+        found_BK = torch.from_numpy(found.probabilities_BK)
+        dps.append(float((expected_BK - found_BK).abs().max()))
+        agreeing += int((expected_BK.argmax(1) == found_BK.argmax(1)).sum())
+        if unlike_B is not None and found.unlike_B is not None:
+            dunlikes += np.abs(unlike_B.numpy() - found.unlike_B).tolist()
+    dp, agreement = max(dps), agreeing / len(images_BHWC)
+    dunlike = sum(dunlikes) / len(images_BHWC)
     differing = ""
     if not dp <= ALLOWED_DP:
         differing = f"probabilities differ by {dp:.2g}"

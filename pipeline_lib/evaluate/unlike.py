@@ -124,12 +124,18 @@ class Remarking(nn.Module):
 
 @contextmanager
 def watch_features(model: Classifier) -> Iterator[Callable[[], Tensor]]:
-    """Within the block, the function returns the features_BF (float32) of the last batch: what entered the head."""
+    """Within the block, the function returns the features_BF (float32) since it was last called: what entered the head."""
     head = model.network.get_submodule(head_name(model.network))
     seen: list[Tensor] = []
     hook = head.register_forward_pre_hook(lambda _, given: seen.append(_pooled(given[0])))
+
+    def take() -> Tensor:
+        features_BF = torch.cat(seen)
+        seen.clear()
+        return features_BF
+
     try:
-        yield seen.pop
+        yield take
     finally:
         hook.remove()
 
