@@ -69,7 +69,7 @@ def parts_for(device: torch.device, images_BHWC: torch.Tensor) -> Sequence[torch
     """A batch as a device answers it soonest: on a CPU, in parts of PIXELS_AT_ONCE."""
     n_pixels = images_BHWC.shape[1] * images_BHWC.shape[2]
     at_once = max(1, PIXELS_AT_ONCE // n_pixels) if device.type == "cpu" else len(images_BHWC)
-    return images_BHWC.split(at_once)
+    return torch.split(images_BHWC, at_once)
 
 
 @torch.no_grad()
