@@ -7,7 +7,7 @@ from typing import Any
 from scripts.measured import hardware, results
 
 SIZES = (100, 200, 360)
-LOSSES = (3, 5, 10)
+LOSSES = (5, 10, 20)
 KINDS = ("noise", "blur", "jpeg", "brightness", "fog", "low_resolution")
 
 

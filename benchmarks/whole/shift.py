@@ -53,7 +53,7 @@ from pipeline_lib.tables.shifted import SHIFTED
 PLAIN, LIGHT = "as it is", "with light"
 RECIPES: dict[str, dict[str, Any]] = {PLAIN: {}, LIGHT: {"brightness": 0.5, "contrast": 0.5}}
 SIZES = (100, 200, 360)
-LOSSES = (3, 5, 10)
+LOSSES = (5, 10, 20)
 BLUR = "corrupted/blur"
 AS_PLAIN = "extra/plain"  # the test images as they are
 

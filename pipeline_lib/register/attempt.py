@@ -12,7 +12,7 @@ from pipeline_lib.registry import Verdict, records
 from pipeline_lib.registry.closure import Closure
 from pipeline_lib.registry.git_tags import Snapshot
 
-LATER = ("approval", "shift_loss", "shift_significance")
+LATER = ("approval", "shift_loss", "corruption_loss", "shift_significance")
 LIBRARIES = (
     "torch",
     "torchvision",

@@ -39,6 +39,7 @@ TABS = {
     explained.EXPLAINED: "Explanations",
     pages.FLIPS: "Flips",
     pages.CLASSES: "Classes",
+    pages.CONFIDENCE: "Confidence",
     pages.SHIFT: "Shift",
     pages.GROUPS: "Groups",
     pages.LABELS: "Labels",

@@ -59,7 +59,7 @@ BLUR = tuple(f"corrupted/blur/{strength}" for strength in (1, 2, 3))
 
 def test_a_certain_loss_in_one_kind_holds_and_names_kind_points_and_images() -> None:
     rows = pd.concat(
-        [answers(14, 2, sets=BLUR), answers(1, 1, sets=("corrupted/fog/1", "extra/phone"))]
+        [answers(24, 2, sets=BLUR), answers(1, 1, sets=("corrupted/fog/1", "extra/phone"))]
     )
 
     changes = shift_changes(rows, RegisterParams(), plain_top1=1.0)
@@ -72,7 +72,7 @@ def test_a_certain_loss_in_one_kind_holds_and_names_kind_points_and_images() -> 
     assert changes[0].n_images == 200
     assert no_shift_lost(changes).passed is None
     assert no_shift_lost(changes).sentence == (
-        "beyond chance, accuracy on blurred images falls by 6.0 points, from 99.0 % to 93.0 % "
+        "beyond chance, accuracy on blurred images falls by 11.0 points, from 99.0 % to 88.0 % "
         "(200 images, strengths 1, 2, 3)"
     )
 
@@ -110,6 +110,20 @@ def test_a_loss_that_is_certain_but_small_holds_nothing() -> None:
         no_shift_lost(changes).sentence
         == "none of 1 shifted test sets loses more than chance explains"
     )
+
+
+def test_what_another_seed_costs_under_a_corruption_holds_nothing_and_on_an_extra_set_does() -> (
+    None
+):
+    rows = answers(12, sets=(*BLUR, "extra/phone"))
+
+    changes = shift_changes(rows, RegisterParams(), plain_top1=1.0)
+
+    assert {one.name: one.holds for one in changes} == {
+        "corrupted/blur": False,
+        "extra/phone": True,
+    }
+    assert all(one.p_adjusted < 0.01 for one in changes)
 
 
 def test_several_right_classes_renamed_classes_and_unknown_ones_are_told_apart() -> None:
