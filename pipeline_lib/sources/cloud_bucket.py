@@ -18,7 +18,7 @@ from pipeline_lib.errors import BadData, ConfigError
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.authorities import read_authorities
 from pipeline_lib.sources.cloud_faults import Words, cloud_fault, unavailable, unusable_environment
-from pipeline_lib.sources.object_bytes import RETRIES, TIMES, Entry, Wanted
+from pipeline_lib.sources.object_bytes import RETRIES, TIMES, Entry, Wanted, is_obstore_usable
 from pipeline_lib.sources.web.connections import CA_VARIABLES
 
 PAGE_KEYS = 1000
@@ -132,6 +132,7 @@ class CloudBucket:
     def _store(self) -> Any:
         from obstore.exceptions import BaseError
 
+        assert is_obstore_usable(), "no process that reads from the clouds is forked"
         is_public = self._settings.is_public(f"{self._scheme}://{self._name}")
         make = _google_store if self._scheme == "gs" else _azure_store
         try:

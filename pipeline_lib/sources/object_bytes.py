@@ -6,6 +6,7 @@ that obstore cannot name where it can.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -242,6 +243,18 @@ class Objects:
             value=f"{found_bytes} instead of {wanted.whole_bytes} bytes",
             remedy=RELIST,
         )
+
+
+_process: int | None = None  # that has opened a store
+
+
+def is_obstore_usable() -> bool:
+    """Whether this process may open a store. obstore's threads do not outlive a fork: where a process that had opened one
+    was forked, its child would wait for them for ever.
+    """
+    global _process
+    _process = _process or os.getpid()
+    return _process == os.getpid()
 
 
 class Whole(Exception):

@@ -20,6 +20,7 @@ from pipeline_lib.sources.object_bytes import (
     Entry,
     Wanted,
     Whole,
+    is_obstore_usable,
 )
 from pipeline_lib.sources.s3 import CHECK_ENDPOINT, LOGIN, S3, translated
 
@@ -52,8 +53,8 @@ class S3Bucket:
         return _entry(s3.head(self._s3.client, self._name, key))
 
     def open_store(self) -> Any:
-        """obstore's store for the bucket."""
-        return None if self._forks else _store(self._s3, self._name)
+        """obstore's store for the bucket; None where boto3 must read."""
+        return _store(self._s3, self._name) if not self._forks and is_obstore_usable() else None
 
     def read_otherwise(self, wanted: Wanted, check: Callable[[str, int], None]) -> Iterator[bytes]:
         """Read by boto3."""
