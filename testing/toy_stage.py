@@ -125,7 +125,7 @@ def main(stage: str) -> int:
         else:
             path.mkdir(exist_ok=True)
             (path / "model.json").write_text(MODEL.model_dump_json() + "\n")
-            for name in ("train", "val", "test", "soft_labels", "unlabelled"):
+            for name in ("train", "val", "test", "soft_labels", "unlabelled", "extra"):
                 (path / f"{name}.parquet").write_text(f"{name} {told}\n")
     return 0
 
