@@ -95,9 +95,12 @@ def server(running: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         "AWS_EC2_METADATA_DISABLED": "true",
     }.items():
         monkeypatch.setenv(name, value)
+    # moto keeps its buckets by process: other files of tests may have left some, and must find none
+    reset = HttpRequest(f"{running.url}/moto-api/reset", method="POST")
+    urlopen(reset).close()
     running.client.create_bucket(Bucket=BUCKET)
     yield running
-    urlopen(HttpRequest(f"{running.url}/moto-api/reset", method="POST")).close()
+    urlopen(reset).close()
 
 
 @pytest.fixture
