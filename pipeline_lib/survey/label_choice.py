@@ -14,7 +14,7 @@ from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.labels.recognise import find_tables, table_header
 from pipeline_lib.labels.table_columns import image_column
 from pipeline_lib.settings import Settings
-from pipeline_lib.sources.doubt import are_parts
+from pipeline_lib.sources.no_classes import are_parts
 from pipeline_lib.sources.layout import FolderLayout
 from pipeline_lib.sources.objects import Place
 from pipeline_lib.sources.places import TABLE_ENDINGS, table_place
