@@ -13,8 +13,8 @@ from pipeline_lib.sources.web.url_list import COLUMNS as URL_COLUMNS
 
 FILE_COLUMNS = (
     "member", "filename", "file", "filepath", "path", "imagepath", "imagefile", "imagefilename", "imagename", "image",
-    "img", "imageid", "imgid", "photo", "picture", "name", "id", "relpath", "relativepath", "imgpath", "imagefilepath",
-    "imagegcsuri", "sourceref", *URL_COLUMNS,
+    "img", "imageid", "imgid", "imgname", "imgfile", "imgfilename", "photo", "picture", "name", "id", "relpath",
+    "relativepath", "imgpath", "imagefilepath", "imagegcsuri", "sourceref", *URL_COLUMNS,
 )  # fmt: skip
 CLASS_COLUMNS = (
     "label", "class", "category", "target", "classname", "labelname", "categoryname", "species", "breed", "diagnosis",
@@ -100,9 +100,11 @@ def find_columns(
     one_hot: Sequence[str] = (),
     inside: Sequence[str] = (),
     possible: Callable[[], Sequence[str]] = tuple,
+    same: Callable[[Sequence[str]], str | None] = lambda _: None,
 ) -> Columns:
     """Find the columns, or take those that params.yaml states. one_hot: columns with 1 for the class. inside: columns in
-    objects of JSON. possible: gives those that may hold the class, where no name tells.
+    objects of JSON. possible: gives those that may hold the class, where no name tells. same: gives one of several that say
+    the same.
 
     Raises BadData naming the columns found and the names that are accepted; LabelsUndecided.
     """
@@ -144,6 +146,8 @@ def find_columns(
             f"`labels: {{file: FILE, image: COLUMN, label: COLUMN}}` of {IN_PARAMS}"
         )
         raise BadData(f"no column for the {lacking}", file=where, value=found, remedy=remedy)
+    if len(labels) > 1 and (one := same(labels)):
+        labels = [one]
     if len(labels) > 1 or len(splits) > 1:
         if len(labels) > 1:
             raise several_columns("several columns are possible", labels, file=where)

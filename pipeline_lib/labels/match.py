@@ -11,9 +11,10 @@ from unicodedata import normalize
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.combinations import combinations
+from pipeline_lib.labels.folder_classes import FolderClasses
 from pipeline_lib.labels.statements import NO_VALUE, Part, Stated, Statement, split_in
 from pipeline_lib.labels.undecided import combined_classes
-from pipeline_lib.sources.names import class_name, encode_name, without_image_ending
+from pipeline_lib.sources.names import encode_name, without_image_ending
 from pipeline_lib.sources.split_names import split_names
 from pipeline_lib.sources.web.urls import is_web, name_of, parse_url
 
@@ -46,7 +47,7 @@ class ReceivedLabels:
     column_names: all that the file has. extras_of: by member, JSON of all other cells.
 
     without: members that no line gives a class. unknown: lines about images that the source does not have. remarks: what
-    a person should look at.
+    a person should look at. by_folder: the folders of some images are their classes.
     """
 
     class_of: Mapping[str, str]
@@ -58,6 +59,7 @@ class ReceivedLabels:
     unknown: Examples
     extras_of: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    by_folder: bool = False
 
 
 def receive(stated: Stated, *, members: frozenset[str], file: str) -> ReceivedLabels:
@@ -67,7 +69,7 @@ def receive(stated: Stated, *, members: frozenset[str], file: str) -> ReceivedLa
     about an image of the source, and what reading the files raises.
     """
     finder = Finder(members)
-    gathered = _Gathered(file)
+    gathered = _Gathered(file, FolderClasses(members))
     for part in stated.parts:
         for statement in part.statements:
             gathered.take(part, statement, finder)
@@ -85,6 +87,7 @@ def receive(stated: Stated, *, members: frozenset[str], file: str) -> ReceivedLa
         gathered.unknown,
         gathered.extras,
         _remarks(class_of),
+        by_folder=gathered.folders.were_asked,
     )
 
 
@@ -166,11 +169,6 @@ class Finder:
         return exact or found
 
 
-def folder_of(member: str) -> str:
-    """The innermost folder of an image, as a class; "" without one."""
-    return class_name(member.split("/")[-2]) if "/" in member else ""
-
-
 def _lies_in(member: str, split: str) -> bool:
     """Whether the folders of an image name this split alone."""
     return {split_in(folder) for folder in member.split("/")[:-1]} - {None} == {split}
@@ -214,8 +212,8 @@ class _OneEach:
 class _Gathered:
     """What was said so far."""
 
-    def __init__(self, file: str) -> None:
-        self._file = file
+    def __init__(self, file: str, folders: FolderClasses) -> None:
+        self._file, self.folders = file, folders
         self.labels, self.splits = _OneEach("classes"), _OneEach("splits")
         self.subjects = _OneEach("subjects")
         self._file_splits = _OneEach("splits")
@@ -245,7 +243,7 @@ class _Gathered:
             return
         self._n_known += 1
         member = found[0]
-        label = folder_of(member) if said.by_folder else said.label
+        label = self.folders.of(member) if said.by_folder else said.label
         label = "" if label in NO_VALUE else label
         self.labels.say(member, self._spelt.setdefault(label, normalize("NFC", label)), where)
         self.splits.say(member, self._spelt.setdefault(said.split, said.split), where)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.labels.columns import class_columns, has_file_column
+from pipeline_lib.labels.columns import SPLIT_COLUMNS, class_columns, has_file_column, plain
 from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.match import Finder
 from pipeline_lib.labels.table_files import TableFile, read_table
 from pipeline_lib.sources.names import is_image_name
+from pipeline_lib.sources.split_names import split_names
 
 SAMPLED = 200  # rows
+_TERNARY = frozenset({"", "-1", "-1.0", "0", "0.0", "1", "1.0"})
 OTHERS = 2  # columns beside those of several classes: image and split
 
 
@@ -29,6 +31,8 @@ def columns_of_zeros_and_ones(table: TableFile, n_rows: int = SAMPLED) -> Sequen
         for name in list(possible):
             if as_bit(cells.get(name, "")) is None:
                 del possible[name]
+    if any(_says_more_than_bits(rows, name) for name in table.names if name not in possible):
+        return ()  # 1 for present, -1 for uncertain, nothing for not mentioned, as CheXpert has it
     names = list(possible)
     n_ones = [sum(as_bit(cells[name]) or 0 for name in names) for cells in rows]
     if len(names) < 2 or not rows:
@@ -36,6 +40,25 @@ def columns_of_zeros_and_ones(table: TableFile, n_rows: int = SAMPLED) -> Sequen
     may_be_several = len(names) >= len(table.names) - OTHERS and not class_columns(table.names)
     is_one_each = all(n == 1 for n in n_ones)
     return names if is_one_each or (may_be_several and max(n_ones) > 1) else ()
+
+
+def _says_more_than_bits(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    """Whether a column holds 1, and -1 or nothing beside it."""
+    cells = {str(one.get(name, "")) for one in rows}
+    return bool(cells & {"1", "1.0"}) and bool(cells & {"", "-1", "-1.0"}) and cells <= _TERNARY
+
+
+def column_of_names(table: TableFile, columns: Sequence[str]) -> str | None:
+    """The column that names the classes, of several that say the same of every row: `ClassName` beside `Label`, a number."""
+    pairs = set()
+    for _, cells in table.rows():
+        pairs.add(tuple(str(table.value(cells, name)) for name in columns))
+    if len(pairs) < 2 or any(
+        len({pair[at] for pair in pairs}) < len(pairs) for at in range(len(columns))
+    ):
+        return None
+    words = [at for at in range(len(columns)) if not all(pair[at].isdecimal() for pair in pairs)]
+    return columns[words[0] if words else 0]
 
 
 def columns_that_repeat(table: TableFile) -> list[str]:
@@ -53,14 +76,54 @@ def columns_that_repeat(table: TableFile) -> list[str]:
     return found
 
 
+def split_of_table(table: TableFile) -> str | None:
+    """The column of splits: the only one named so, or else the only one whose cells are names of several splits."""
+    named = [name for name in table.names if plain(name) in SPLIT_COLUMNS]
+    if named:
+        return named[0] if len(named) == 1 else None
+    rows = [cells for _, cells in islice(table.rows(), SAMPLED)]
+    found = []
+    for name in filter(None, table.names):
+        cells = {str(table.value(one, name)) for one in rows} - {""}
+        meanings = {split for cell in cells for split in split_names([cell]).values()}
+        if len(meanings) > 1 and all(split_names([cell]) for cell in cells):
+            found.append(name)
+    return found[0] if len(found) == 1 else None
+
+
+def agrees_with_folders(
+    table: TableFile,
+    name: str,
+    image: str | None,
+    finder: Finder,
+    folder_class: Mapping[str, str | None],
+) -> bool:
+    """Whether a column of a table says of each image what its folder says, under whatever names."""
+    images = [image] if image else [one for one in table.names if has_file_column([one])]
+    folder = name.rpartition("/")[0]
+    rows = [cells for _, cells in islice(table.rows(), SAMPLED)]
+    for column in columns_that_repeat(table):
+        pairs = {
+            (folder_class.get(found[0]), str(table.value(cells, column)))
+            for cells in rows
+            for one in images
+            if len(found := finder.find(str(table.value(cells, one)), folder)) == 1
+        }
+        n_folders = len({one for one, _ in pairs})
+        if n_folders > 1 and n_folders == len(pairs) == len({cell for _, cell in pairs}):
+            return True
+    return False
+
+
 def image_column(files: Files, name: str, finder: Finder) -> str | None:
     """The column that names images by its cells, in a table where none does by its name: `Image Index`."""
     folder = name.rpartition("/")[0]
     try:
         table = read_table(partial(files.stream, name), name=name)
-        if has_file_column((*table.names, *table.inside)):
-            return None
         rows = [cells for _, cells in islice(table.rows(), SAMPLED)]
+        named = [one for one in (*table.names, *table.inside) if has_file_column([one])]
+        if any(finder.find(str(table.value(one, of)), folder) for one in rows for of in named):
+            return None
         for column in filter(None, (*table.names, *table.inside)):
             cells = [str(table.value(one, column)) for one in rows]
             # a number may mean any other thing as well

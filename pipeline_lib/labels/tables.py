@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.class_names import ClassNames
-from pipeline_lib.labels.columns import Columns, find_columns
+from pipeline_lib.labels.columns import Columns, find_columns, plain
 from pipeline_lib.labels.combinations import BETWEEN
 from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.headerless import NO_SPLIT
@@ -25,6 +25,7 @@ from pipeline_lib.labels.statements import (
 )
 from pipeline_lib.labels.table_columns import (
     as_bit,
+    column_of_names,
     columns_of_zeros_and_ones,
     columns_that_repeat,
 )
@@ -85,6 +86,7 @@ def _columns(table: TableFile, stated: LabelsFile, subject_column: str | None) -
         one_hot=one_hot,
         inside=tuple(table.inside),
         possible=partial(columns_that_repeat, table),
+        same=partial(column_of_names, table),
     )
     if subject_column is not None and subject_column not in columns.names:
         remedy = "name one of its columns in subject_from, or a pattern such as '{subject}_*'"
@@ -127,7 +129,13 @@ def _statements(
 ) -> Iterator[Statement]:
     told = {image, columns.label, columns.split, *columns.one_hot}
     further = [name for name in columns.names if name not in told and name]
+    sureness = next((name for name in columns.names if plain(name) == "confidence"), None)
     for number, cells in table.rows():
+        if (
+            sureness and as_bit(cells.get(sureness, "")) == 0
+        ):  # Open Images: people saw no such thing
+            yield Statement(number, str(table.value(cells, image)))
+            continue
         label = (
             _label(table.value(cells, columns.label), f"{file}:{number}")
             if columns.label

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
-from os.path import commonprefix
+from itertools import takewhile
 
 MANY = 10  # folders
 FEW_EACH = 5  # images in a folder, on average, where its name is an id
@@ -59,7 +59,9 @@ def why_no_classes(files: Mapping[str, Collection[str]]) -> str:
         return f"{what} ({', '.join(names[:3])}, ... in {some}, ...)"
     if n_images <= FEW_EACH * len(files) and _are_ids(files):
         each = n_images / len(files)
-        return f"{len(files)} folders are named by ids and hold {each:.1f} images each ({some}, ...)"
+        return (
+            f"{len(files)} folders are named by ids and hold {each:.1f} images each ({some}, ...)"
+        )
     return ""
 
 
@@ -72,7 +74,8 @@ def _repeated(files: Mapping[str, Collection[str]]) -> list[str]:
     low, high = SAME_NAMES
     if n_folders < NEARLY_ALL * len(files) or not low <= len(names) <= high:
         return []
-    shared = len(commonprefix(list(names)))
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(min(names), max(names), strict=False))
+    shared = len(list(same))
     is_word = any(letter.isalpha() for name in names for letter in name[shared:])
     return sorted(names) if is_word else []
 
