@@ -33,11 +33,11 @@ from pipeline_lib.remedies import remedy_of
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.cut import ShardSizes
 from pipeline_lib.shards.limits import ArchiveLimits
-from pipeline_lib.sources.doubt import doubt_of_source
 from pipeline_lib.sources.objects import Place
 from pipeline_lib.sources.places import place_of, table_place
 from pipeline_lib.sources.source import Source, read_sources
-from pipeline_lib.sources.warned import warn_once
+from pipeline_lib.sources.source_doubt import doubt_of_source
+from pipeline_lib.sources.warned import refuse_or_warn_once
 from pipeline_lib.sources.withdrawn import LastRun, Records, refuse_withdrawn
 from pipeline_lib.tables.extras import EXTRAS
 from pipeline_lib.tables.listing import LISTING
@@ -176,7 +176,7 @@ def _tables(
             doubt = doubt_of_source(
                 source, sorted(taken), archives
             )  # `discover` told of what is loose
-            warn_once(doubt, root / settings.state_dir / "doubts", stage="download")
+            refuse_or_warn_once(doubt, root / settings.state_dir / "doubts", stage="download")
         subjects: Mapping[str, str] = {}
         if stated := source.labels_stated:
             file = stated.file or source.uri
