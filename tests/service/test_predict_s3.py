@@ -8,12 +8,13 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 import sklearn
+from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from flows.cli.parser import main
-from testing.s3_server import environment, s3_server
 
 pytestmark = pytest.mark.service
 
@@ -21,7 +22,22 @@ pytestmark = pytest.mark.service
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
     """A bucket with images, an archive and what is no image; the names of the images by their keys."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PERENNIAL_S3_ENDPOINT_URL": f"http://{host}:{port}",
+    }.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
+    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}")
+    client.create_bucket(Bucket="pics")
     photo = Image.open(Path(sklearn.__file__).parent / "datasets/images/flower.jpg")
     stream, packed = io.BytesIO(), io.BytesIO()
     photo.resize((160, 120)).save(stream, "JPEG")
@@ -31,12 +47,10 @@ def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str
         archive.addfile(member, io.BytesIO(stream.getvalue()))
     keys = {f"set/{n:02}.jpg": stream.getvalue() for n in range(20)}
     keys |= {"set/x.tar.gz": packed.getvalue(), "set/readme.txt": b"x", "set/y.jpg": b"no image"}
-    for name, value in environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    with s3_server("pics") as server:
-        monkeypatch.setenv("PERENNIAL_S3_ENDPOINT_URL", server.url)
-        server.put(keys, bucket="pics")
-        yield [*(f"s3://pics/set/{n:02}.jpg" for n in range(20)), "s3://pics/set/x.tar.gz/a.jpg"]
+    for key, data in keys.items():
+        client.put_object(Bucket="pics", Key=key, Body=data)
+    yield [*(f"s3://pics/set/{n:02}.jpg" for n in range(20)), "s3://pics/set/x.tar.gz/a.jpg"]
+    server.stop()
 
 
 def test_a_prefix_with_an_archive_is_predicted_by_several_workers_and_faults_are_rows(
