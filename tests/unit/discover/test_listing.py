@@ -1,40 +1,18 @@
-"""What discover lists, when it lists, and how it fails."""
+"""What discover lists: each file, archive and table, and the same bytes each time."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
-from pipeline_lib.discover.params import DiscoverParams
-from pipeline_lib.discover.run import run
-from pipeline_lib.errors import BadData, ConfigError, OutputDamaged, SourceMissing
-from pipeline_lib.harness.stage import StageRun
-from pipeline_lib.settings import Settings
-from pipeline_lib.sources.local import LocalPlace
+from pipeline_lib.errors import SourceMissing
 from pipeline_lib.sources.source import read_sources
 from pipeline_lib.tables.listing import LISTING
-
-Discover = Callable[..., dict[str, Path]]
-
-
-def write(path: Path, data: bytes = b"1") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
-
-
-def rows(listing: Path) -> list[tuple[str, str, int]]:
-    frame = LISTING.read(listing)
-    return list(zip(frame["kind"], frame["key"], frame["size_bytes"], strict=True))
+from tests.unit.discover.listed import Discover, rows, write
 
 
 def test_every_file_of_a_folder_is_a_row_hidden_ones_and_archives_too(
@@ -118,112 +96,6 @@ def test_linked_files_and_folders_are_followed(discover: Discover, tmp_path: Pat
     ]
 
 
-def faults(listing: Path) -> dict[str, str]:
-    frame = LISTING.read(listing).dropna(subset="fault")
-    return dict(zip(frame["key"], frame["fault"], strict=True))
-
-
-def test_a_file_that_cannot_be_read_is_listed_with_why_and_the_others_are_taken(
-    discover: Discover, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pics = tmp_path / "pics"
-    write(pics / "a" / "1.jpg")
-    secret = write(pics / "a" / "secret.jpg")
-    (pics / "a" / "nowhere.jpg").symlink_to(tmp_path / "gone.jpg")
-    (pics / "a" / "itself.jpg").symlink_to(pics / "a" / "itself.jpg")
-    (pics / "a" / "again").symlink_to(pics)
-    write(tmp_path / "elsewhere" / "2.jpg")
-    (tmp_path / "elsewhere" / "round").symlink_to(tmp_path / "elsewhere")
-    (pics / "b").symlink_to(tmp_path / "elsewhere")
-    os.mkfifo(pics / "a" / "pipe.jpg")
-    monkeypatch.setattr(os, "access", lambda path, mode: path != secret)  # root may read everything
-
-    listing = discover({"uri": "pics"})["listing"]
-
-    assert faults(listing) == {
-        "a/again": "broken_link",
-        "a/itself.jpg": "broken_link",
-        "a/nowhere.jpg": "broken_link",
-        "a/pipe.jpg": "unreadable_file",
-        "a/secret.jpg": "unreadable_file",
-        "b/round": "broken_link",
-    }
-    assert {key for _, key, _ in rows(listing)} - set(faults(listing)) == {"a/1.jpg", "b/2.jpg"}
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that another user of the machine may enter, as pytest's own may not be."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
-
-
-def listed_by_another_user(folder: Path) -> list[tuple[str, str | None]]:
-    """(key, fault) of all that a place lists; by another user where we are root, who may read everything."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            if os.getuid() == 0:
-                os.setgroups([])
-                os.setgid(65534)
-                os.setuid(65534)
-            answer = [(one.key, one.fault) for one in LocalPlace("pics", folder).list()]
-        except BaseException as error:
-            answer = [(repr(error), None)]
-        os.write(writer, json.dumps(answer).encode())
-        os._exit(0)
-    os.close(writer)
-    os.waitpid(child, 0)
-    with os.fdopen(reader) as pipe:
-        return sorted((key, fault) for key, fault in json.load(pipe))
-
-
-def test_a_folder_that_may_not_be_read_is_listed_as_one_fault_and_the_others_are_taken(
-    open_folder: Path,
-) -> None:
-    for name in ("cats/1.jpg", "dogs/deep/2.jpg", "owls/3.jpg", "owls/inside/4.jpg"):
-        write(open_folder / "pics" / name)
-    (open_folder / "pics" / "dogs" / "deep").chmod(0)
-    (open_folder / "pics" / "owls").chmod(0o444)  # its names may be read, and nothing behind them
-
-    found = listed_by_another_user(open_folder / "pics")
-
-    (open_folder / "pics" / "owls").chmod(0o755)
-    (open_folder / "pics" / "dogs" / "deep").chmod(0o755)
-    assert found == [
-        ("cats/1.jpg", None),
-        ("dogs/deep", "unreadable_folder"),
-        ("owls/3.jpg", "unreadable_file"),
-        ("owls/inside", "unreadable_folder"),
-    ]
-
-
-@pytest.mark.parametrize("closed", ["pics", "pics/inside"])
-def test_a_source_that_may_not_be_read_at_all_is_named_with_the_remedy(
-    open_folder: Path, closed: str
-) -> None:
-    write(open_folder / "pics" / "inside" / "1.jpg")
-    (open_folder / closed).chmod(0)
-
-    [(error, _)] = listed_by_another_user(open_folder / "pics" / "inside")
-
-    (open_folder / closed).chmod(0o755)
-    assert re.match(r"ObjectRefused\(.*not allowed to read it .*Remedy: chmod u\+rX", error)
-
-
-def test_an_archive_that_cannot_be_read_stops_the_run(discover: Discover, tmp_path: Path) -> None:
-    write(tmp_path / "pics" / "1.jpg")
-    (tmp_path / "pics" / "more.tar").symlink_to(tmp_path / "gone.tar")
-
-    with pytest.raises(
-        BadData,
-        match=r"pics/more.tar: it cannot be read \(found: broken_link\). Remedy: remove it, f",
-    ):
-        discover({"uri": "pics"})
-
-
 def test_a_date_after_2262_stops_nothing(discover: Discover, tmp_path: Path) -> None:
     file = write(tmp_path / "pics" / "1.jpg")
     os.utime(file, (2**33 + 2**32, 2**33 + 2**32))  # in 2378, the last that ext4 keeps is in 2446
@@ -258,6 +130,7 @@ def test_an_empty_folder_is_a_missing_source(discover: Discover, tmp_path: Path)
         discover({"uri": "pics"})
 
 
+<<<<<<< HEAD
 def test_refresh_never_keeps_the_last_listing_and_says_so(
     discover: Discover, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -464,6 +337,8 @@ def test_what_layout_auto_leaves_open_is_refused_with_the_choices(
     discover({"uri": "pics", "role": "unlabelled"})  # whatever folders are called
 
 
+=======
+>>>>>>> 27b9a9e45f8f5fae23aaa6fc3255f0dd0bbc6ca2
 def test_a_table_of_labels_is_listed_and_params_without_one_describe_sources_as_before(
     discover: Discover, tmp_path: Path
 ) -> None:
@@ -474,21 +349,3 @@ def test_a_table_of_labels_is_listed_and_params_without_one_describe_sources_as_
 
     assert rows(written["listing"]) == [("image", "1.jpg", 1), ("labels", "labels.csv", 17)]
     assert '"splits"' not in discover({"uri": "pics"})["sources"].read_text()
-
-
-def test_what_training_needs_is_checked_again_only_where_something_will_run(
-    discover: Discover, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checks: list[object] = []
-    monkeypatch.setattr("pipeline_lib.train.preflight.look_ahead", checks.append)
-    write(tmp_path / "pics" / "a" / "1.jpg")
-
-    def n_checks(**settings: str) -> int:
-        checks.clear()
-        discover({"uri": "pics"}, **settings)
-        return len(checks)
-
-    assert [n_checks(), n_checks()] == [1, 0]
-    write(tmp_path / "pics" / "a" / "2.jpg")
-    assert [n_checks(), n_checks()] == [1, 0]
-    assert n_checks(device="cpu") == 1
