@@ -19,7 +19,7 @@ from pipeline_lib.sources.layout import (
 )
 from pipeline_lib.sources.name_patterns import fields_by_name
 from pipeline_lib.sources.names import class_name, without_image_ending
-from pipeline_lib.sources.no_classes import are_parts, why_no_classes
+from pipeline_lib.sources.no_classes import WNID, are_parts, why_no_classes
 from pipeline_lib.sources.set_aside import OF_ANNOTATIONS, OF_IMAGES
 from pipeline_lib.sources.split_names import split_names, splits_mentioned
 
@@ -186,7 +186,8 @@ def _why(below: Counter[Folders], kind: Detected, archives: frozenset[str]) -> s
     inside_splits = split_names(inside)
     if inside and (set(inside_splits) == inside or len(set(inside_splits.values())) > 1):
         return f"the folders hold folders named like splits ({_some(inside_splits)})"
-    if tops and tops <= archives and all(_SHARD.fullmatch(top) for top in tops):
+    are_shards = tops <= archives and all(map(_SHARD.fullmatch, tops))
+    if tops and are_shards and not all(map(WNID.fullmatch, tops)):
         return f"the archives are numbered like parts of one data set ({_some(tops)})"
     return _not_classes(below) or _deep(below)
 

@@ -30,7 +30,7 @@ _DATE = re.compile(
     r"|(0?[1-9]|[12]\d|3[01])[-_.](0?[1-9]|1[0-2])[-_.](19|20)\d\d"
 )
 _HEX = re.compile(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{8,}(-[0-9a-f]{4,})*", re.IGNORECASE)
-_WNID = re.compile(r"n\d{8}")
+WNID = re.compile(r"n\d{8}")
 
 
 def are_parts(folders: Collection[str]) -> bool:
@@ -86,7 +86,7 @@ def _are_ids(folders: Collection[str]) -> bool:
         return True
     kinds = Counter(re.sub(r"\d+", "#", one) for one in folders)
     kind, n = kinds.most_common(1)[0]
-    if "#" not in kind or n < NEARLY_ALL * len(folders) or all(map(_WNID.fullmatch, folders)):
+    if "#" not in kind or n < NEARLY_ALL * len(folders) or all(map(WNID.fullmatch, folders)):
         return False
     if kind.count("#") > 1:
         return True
