@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from pipeline_lib.sources.name_patterns import left_out_by
 from pipeline_lib.sources.names import decode_name, without_image_ending
+from pipeline_lib.sources.split_names import split_names
 
 FEW = 0.1  # share of images up to which a folder beside splits or classes is a stray one
 SAME = 0.8  # share of the files of a folder of masks that have the name of an image
@@ -150,6 +151,7 @@ def documentation(names: Sequence[str]) -> dict[str, str]:
             parent, one
         ): "its name says that it is about the data set, and it holds few images"
         for parent, siblings in inside.items()
+        if "train" not in split_names(siblings).values()  # then it is a stray one beside splits
         for one, n in siblings.items()
         if one.lower() in NEVER_CLASSES
         and len([other for other in siblings if other.lower() not in NEVER_CLASSES]) > 1
