@@ -19,7 +19,7 @@ from pipeline_lib.sources.layout import (
 )
 from pipeline_lib.sources.name_patterns import fields_by_name
 from pipeline_lib.sources.names import class_name, without_image_ending
-from pipeline_lib.sources.no_classes import WNID, are_parts, why_no_classes
+from pipeline_lib.sources.no_classes import WNID, are_parts, hold_few, why_dates, why_no_classes
 from pipeline_lib.sources.set_aside import OF_ANNOTATIONS, OF_IMAGES
 from pipeline_lib.sources.split_names import split_names, splits_mentioned
 
@@ -84,7 +84,14 @@ def find_doubt(names: Collection[str], archives: Iterable[str] = ()) -> Doubt | 
     for path, n in counts.items():
         below[path[found.depth :]] += n
     why = _why(below, found.kind, frozenset(archives) if found.depth == 0 else frozenset())
-    why = why or why_no_classes(_files_of_folders(names, found))
+    at = int(found.kind == "split_class_folders")
+    held = Counter[str]()
+    for path, n in below.items():
+        if len(path) > at:
+            held[path[at]] += n
+    why = why or why_dates(held)
+    if not why and hold_few(held):
+        why = why_no_classes(_files_of_folders(names, found.depth + at))
     return Doubt(why, _readings(counts, below, found)) if why else None
 
 
@@ -192,9 +199,10 @@ def _why(below: Counter[Folders], kind: Detected, archives: frozenset[str]) -> s
     return _not_classes(below) or _deep(below)
 
 
-def _files_of_folders(names: Iterable[str], layout: FolderLayout) -> dict[str, list[str]]:
-    """Class folder -> names of its files below it, without their endings; none for archives that were not opened."""
-    at = layout.depth + (layout.kind == "split_class_folders")
+def _files_of_folders(names: Iterable[str], at: int) -> dict[str, list[str]]:
+    """Class folder, the one at this depth -> names of the files below it without their endings; none for archives that were
+    not opened.
+    """
     files: dict[str, list[str]] = {}
     for name in names:
         parts = name.split("/")

@@ -44,12 +44,25 @@ def are_parts(folders: Collection[str]) -> bool:
     )
 
 
+def why_dates(folders: Collection[str]) -> str:
+    """A clause for folders that are named by years, months or days; "" for others."""
+    if len(folders) < 2 or not all(map(_DATE.fullmatch, folders)):
+        return ""
+    return f"folders are named by dates ({', '.join(sorted(folders)[:3])}, ...)"
+
+
+def hold_few(counts: Counter[str]) -> bool:
+    """Whether folders hold so few images that names of files may tell more: most sources need not be looked at."""
+    return counts.total() <= SAME_NAMES[1] * len(counts)
+
+
 def why_no_classes(files: Mapping[str, Collection[str]]) -> str:
-    """A clause on what speaks against classes; "" for nothing. files: folder -> names of its files without their endings."""
+    """A clause on what speaks against classes in folders of few images; "" for nothing.
+
+    files: folder -> names of its files without their endings.
+    """
     n_images = sum(map(len, files.values()))
     some = ", ".join(sorted(files)[:3])
-    if len(files) > 1 and all(map(_DATE.fullmatch, files)):
-        return f"folders are named by dates ({some}, ...)"
     if len(files) < MANY:
         return ""
     if n_images <= ONE_EACH * len(files):
