@@ -169,13 +169,13 @@ TOOLS: Final[Mapping[str, LabelledSet]] = {
         sets_of_tools.record_lists_set, "cat 6, dog 6", "train 8, val 4"
     ),
     "Label Studio, JSON": LabelledSet(
-        sets_of_tools.label_studio_set, "cat 6, dog 6", extras="annotations data"
+        sets_of_tools.label_studio_set, "cat 6, dog 6", extras="annotations data id"
     ),
     "Label Studio, several choices": LabelledSet(
         sets_of_tools.label_studio_several_set,
         "cat 5, cat|dog 1, dog 6",
         told={"several": "combined"},
-        extras="annotations data",
+        extras="annotations data id",
     ),
     "Label Studio, CSV": LabelledSet(
         sets_of_tools.label_studio_csv_set,

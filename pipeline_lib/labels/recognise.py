@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import BinaryIO
 
@@ -31,8 +32,9 @@ from pipeline_lib.labels.sidecar import beside_images, choices
 from pipeline_lib.labels.statements import split_in, splits_of_files
 from pipeline_lib.labels.table_columns import (
     columns_of_zeros_and_ones,
-    columns_that_repeat,
     image_column,
+    told_by,
+    whole,
 )
 from pipeline_lib.labels.table_files import read_table
 from pipeline_lib.labels.voc import SPLIT_LIST
@@ -101,9 +103,12 @@ def _names_of_numbers(files: Files, table: str, stated: LabelsFile) -> str | Non
     opened = read_table(partial(files.stream, table), name=table)
     try:
         inside = tuple(opened.inside)
-        column = find_columns(opened.names, where=table, stated=stated, inside=inside).label
+        told = told_by(opened)
+        column = find_columns(
+            opened.names, where=table, stated=stated, inside=inside, told=told
+        ).label
         numbers = {
-            str(opened.value(cells, column))
+            whole(str(opened.value(cells, column)))
             for _, (_, cells) in zip(range(ROWS), opened.rows(), strict=False)
         }
         if len(named) != 1 or not all(map(str.isdecimal, numbers)):
@@ -133,9 +138,9 @@ def table_header(
         find = partial(find_columns, table.names, where=name, inside=tuple(table.inside))
         if not is_named and class_columns(table.names, tuple(table.inside)):
             return ()
-        possible = tuple if is_named else partial(columns_that_repeat, table)
+        told = told_by(table) if not is_named else replace(told_by(table), may_be_class=tuple)
         try:
-            columns = find(stated=stated, one_hot=one_hot, possible=possible)
+            columns = find(stated=stated, one_hot=one_hot, told=told)
         except LabelsUndecided as error:
             columns = find(stated=replace_label(stated, error.choices[0]))
         if bool(columns.one_hot) != (format_name == "one_hot"):
