@@ -19,6 +19,7 @@ from pipeline_lib.labels.columns import (
 )
 from pipeline_lib.labels.cvat import is_cvat
 from pipeline_lib.labels.files import Files
+from pipeline_lib.labels.finder import Finder
 from pipeline_lib.labels.image_parquet import holds_images
 from pipeline_lib.labels.known_sets import (
     CUB_FILES,
@@ -26,7 +27,7 @@ from pipeline_lib.labels.known_sets import (
     TINY_TRAIN,
 )
 from pipeline_lib.labels.lists import image_and_rest, lines_of
-from pipeline_lib.labels.match import Finder, folder_of
+from pipeline_lib.labels.match import folder_of
 from pipeline_lib.labels.params import FormatName, LabelsFile
 from pipeline_lib.labels.sidecar import beside_images, choices
 from pipeline_lib.labels.statements import split_in, splits_of_files

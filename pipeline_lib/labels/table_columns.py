@@ -11,7 +11,7 @@ from typing import Any
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.columns import Told, class_columns, has_file_column, is_perhaps_class
 from pipeline_lib.labels.files import Files
-from pipeline_lib.labels.match import Finder
+from pipeline_lib.labels.finder import Finder
 from pipeline_lib.labels.table_files import TableFile, read_table
 from pipeline_lib.sources.names import is_image_name
 from pipeline_lib.sources.split_names import SPLIT_FOLDERS, split_names

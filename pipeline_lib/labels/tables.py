@@ -13,8 +13,8 @@ from pipeline_lib.labels.class_names import ClassNames
 from pipeline_lib.labels.columns import SPLITS_OF_BITS, Columns, find_columns, plain
 from pipeline_lib.labels.combinations import BETWEEN
 from pipeline_lib.labels.files import Files
+from pipeline_lib.labels.finder import Finder
 from pipeline_lib.labels.headerless import NO_SPLIT
-from pipeline_lib.labels.match import Finder
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.labels.statements import (
     Part,
