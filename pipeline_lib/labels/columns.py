@@ -14,8 +14,8 @@ from pipeline_lib.sources.web.url_list import COLUMNS as URL_COLUMNS
 
 FILE_COLUMNS = (
     "member", "filename", "file", "filepath", "path", "imagepath", "imagefile", "imagefilename", "imagename", "image",
-    "img", "imageid", "imgid", "photo", "picture", "name", "id", "relpath", "relativepath", "imgpath", "imagefilepath",
-    "imagegcsuri", "sourceref", *URL_COLUMNS,
+    "img", "imageid", "imgid", "imgname", "imgfile", "imgfilename", "photo", "picture", "name", "id", "relpath",
+    "relativepath", "imgpath", "imagefilepath", "imagegcsuri", "sourceref", *URL_COLUMNS,
 )  # fmt: skip
 CLASS_COLUMNS = (
     "label", "class", "category", "target", "classname", "labelname", "categoryname", "species", "breed", "diagnosis",

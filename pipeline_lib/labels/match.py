@@ -11,10 +11,10 @@ from unicodedata import normalize
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.combinations import BETWEEN, combinations
 from pipeline_lib.labels.finder import Finder
+from pipeline_lib.labels.folder_classes import FolderClasses
 from pipeline_lib.labels.statements import NO_VALUE, Part, Stated, Statement, split_in
 from pipeline_lib.labels.undecided import combined_classes, differing_lines
 from pipeline_lib.sources.class_remarks import class_remarks
-from pipeline_lib.sources.names import class_name
 from pipeline_lib.sources.split_names import split_names
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class ReceivedLabels:
     column_names: all that the file has. extras_of: by member, JSON of all other cells.
 
     without: members that no line gives a class. unknown: lines about images that the source does not have. remarks: what
-    a person should look at.
+    a person should look at. by_folder: the folders of some images are their classes.
     """
 
     class_of: Mapping[str, str]
@@ -58,6 +58,7 @@ class ReceivedLabels:
     unknown: Examples
     extras_of: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    by_folder: bool = False
 
 
 def receive(stated: Stated, *, members: frozenset[str], file: str) -> ReceivedLabels:
@@ -67,7 +68,7 @@ def receive(stated: Stated, *, members: frozenset[str], file: str) -> ReceivedLa
     about an image of the source, and what reading the files raises.
     """
     finder = Finder(members)
-    gathered = _Gathered(file)
+    gathered = _Gathered(file, FolderClasses(members))
     for part in stated.parts:
         for statement in part.statements:
             gathered.take(part, statement, finder)
@@ -85,6 +86,7 @@ def receive(stated: Stated, *, members: frozenset[str], file: str) -> ReceivedLa
         gathered.unknown,
         gathered.extras,
         class_remarks(set(class_of.values())),
+        by_folder=gathered.folders.were_asked,
     )
 
 
@@ -105,11 +107,6 @@ def report_labels(labels: ReceivedLabels, file: str) -> None:
 def some(texts: Sequence[str], between: str = ", ") -> str:
     """The first texts."""
     return between.join(texts[:SHOWN]) + (f"{between}..." if len(texts) > SHOWN else "")
-
-
-def folder_of(member: str) -> str:
-    """The innermost folder of an image, as a class; "" without one."""
-    return class_name(member.split("/")[-2]) if "/" in member else ""
 
 
 def _lies_in(member: str, split: str) -> bool:
@@ -158,8 +155,8 @@ class _OneEach:
 class _Gathered:
     """What was said so far."""
 
-    def __init__(self, file: str) -> None:
-        self._file = file
+    def __init__(self, file: str, folders: FolderClasses) -> None:
+        self._file, self.folders = file, folders
         self.labels, self.splits = _OneEach("classes"), _OneEach("splits")
         self.subjects = _OneEach("subjects")
         self._file_splits = _OneEach("splits")
@@ -189,7 +186,7 @@ class _Gathered:
             return
         self._n_known += 1
         member = found[0]
-        label = folder_of(member) if said.by_folder else said.label
+        label = self.folders.of(member) if said.by_folder else said.label
         label = "" if label in NO_VALUE else label
         self.labels.say(member, self._spelt.setdefault(label, normalize("NFC", label)), where)
         self.splits.say(member, self._spelt.setdefault(said.split, said.split), where)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.labels.columns import Told, class_columns, has_file_column, is_perhaps_class
+from pipeline_lib.labels.columns import (
+    SPLIT_COLUMNS,
+    Told,
+    class_columns,
+    has_file_column,
+    is_perhaps_class,
+    plain,
+)
 from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.finder import Finder
 from pipeline_lib.labels.table_files import TableFile, read_table
@@ -18,6 +25,7 @@ from pipeline_lib.sources.split_names import SPLIT_FOLDERS, split_names
 
 SAMPLED = 200  # rows
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
+_TERNARY = frozenset({"", "-1", "-1.0", "0", "0.0", "1", "1.0"})
 OTHERS = 2  # columns beside those of several classes: image and split
 
 
@@ -33,6 +41,8 @@ def columns_of_zeros_and_ones(table: TableFile, n_rows: int = SAMPLED) -> Sequen
         for name in list(possible):
             if as_bit(cells.get(name, "")) is None:
                 del possible[name]
+    if any(_says_more_than_bits(rows, name) for name in table.names if name not in possible):
+        return ()  # 1 for present, -1 for uncertain, nothing for not mentioned, as CheXpert has it
     names = list(possible)
     n_ones = [sum(as_bit(cells[name]) or 0 for name in names) for cells in rows]
     if len(names) < 2 or not rows:
@@ -47,6 +57,64 @@ def _differ(table: TableFile, names: Sequence[str]) -> bool:
     ones = ([name for name in names if as_bit(cells.get(name, ""))] for _, cells in table.rows())
     first = next(ones, [])
     return any(one != first for one in ones)
+
+
+def _says_more_than_bits(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    """Whether a column holds 1, and -1 or nothing beside it."""
+    cells = {str(one.get(name, "")) for one in rows}
+    return bool(cells & {"1", "1.0"}) and bool(cells & {"", "-1", "-1.0"}) and cells <= _TERNARY
+
+
+def column_of_names(table: TableFile, columns: Sequence[str]) -> str | None:
+    """The column that names the classes, of several that say the same of every row: `ClassName` beside `Label`, a number."""
+    pairs = set()
+    for _, cells in table.rows():
+        pairs.add(tuple(str(table.value(cells, name)) for name in columns))
+    if len(pairs) < 2 or any(
+        len({pair[at] for pair in pairs}) < len(pairs) for at in range(len(columns))
+    ):
+        return None
+    words = [at for at in range(len(columns)) if not all(pair[at].isdecimal() for pair in pairs)]
+    return columns[words[0] if words else 0]
+
+
+def split_of_table(table: TableFile) -> str | None:
+    """The column of splits: the only one named so, or else the only one whose cells are names of several splits."""
+    named = [name for name in table.names if plain(name) in SPLIT_COLUMNS]
+    if named:
+        return named[0] if len(named) == 1 else None
+    rows = [cells for _, cells in islice(table.rows(), SAMPLED)]
+    found = []
+    for name in filter(None, table.names):
+        cells = {str(table.value(one, name)) for one in rows} - {""}
+        meanings = {split for cell in cells for split in split_names([cell]).values()}
+        if len(meanings) > 1 and all(split_names([cell]) for cell in cells):
+            found.append(name)
+    return found[0] if len(found) == 1 else None
+
+
+def agrees_with_folders(
+    table: TableFile,
+    name: str,
+    image: str | None,
+    finder: Finder,
+    folder_class: Mapping[str, str | None],
+) -> bool:
+    """Whether a column of a table says of each image what its folder says, under whatever names."""
+    images = [image] if image else [one for one in table.names if has_file_column([one])]
+    folder = name.rpartition("/")[0]
+    rows = [cells for _, cells in islice(table.rows(), SAMPLED)]
+    for column in columns_that_repeat(table):
+        pairs = {
+            (folder_class.get(found[0]), str(table.value(cells, column)))
+            for cells in rows
+            for one in images
+            if len(found := finder.find(str(table.value(cells, one)), folder)) == 1
+        }
+        n_folders = len({one for one, _ in pairs})
+        if n_folders > 1 and n_folders == len(pairs) == len({cell for _, cell in pairs}):
+            return True
+    return False
 
 
 def columns_that_repeat(table: TableFile) -> list[str]:
@@ -70,7 +138,7 @@ def told_by(table: TableFile) -> Told:
         partial(columns_that_repeat, table),
         partial(_are_splits, table),
         partial(_rivals, table),
-        partial(_agreed, table),
+        partial(column_of_names, table),
     )
 
 
@@ -94,23 +162,6 @@ def _rivals(table: TableFile, label: str) -> list[str]:
         if others != values and len(set(values) & set(others)) > fewest / 2:
             found.append(name)
     return found
-
-
-def _agreed(table: TableFile, columns: Sequence[str]) -> str | None:
-    """Of columns of which each tells the others, the one with names in place of numbers, or the first; None for others."""
-    pairs: dict[str, set[tuple[str, str]]] = {column: set() for column in columns}
-    for _, cells in table.rows():
-        first = str(table.value(cells, columns[0]))
-        for column, found in pairs.items():
-            found.add((first, str(table.value(cells, column))))
-    firsts = {one for one, _ in pairs[columns[0]]}
-    if len(firsts) < 2 or any(
-        len(found) != len(firsts) or len({b for _, b in found}) != len(firsts)
-        for found in pairs.values()
-    ):
-        return None
-    of_names = [one for one, found in pairs.items() if not all(b.isdecimal() for _, b in found)]
-    return of_names[0] if of_names else columns[0]
 
 
 def _values(table: TableFile, column: str) -> list[str]:

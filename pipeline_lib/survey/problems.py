@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline_lib.labels.match import ReceivedLabels
 from pipeline_lib.pixels.other_formats import READ_HEIC, reads_heic
@@ -35,6 +35,28 @@ def respelled_classes(reading: NameReading, names: Sequence[str]) -> list[str]:
     """Classes whose folders are spelled in several ways."""
     folders = {text for name in names if (text := reading.class_text(name)) is not None}
     return [f"{sentence}." for sentence in respelled(folders)]
+
+
+def unused_tables(names: Sequence[str]) -> list[str]:
+    """Tables that name the images, and from which nothing is taken."""
+    return [
+        f"The folders are the classes; {name} names the images too and is not used. If one of its columns holds the classes: "
+        f"`--labels {name} --label-column NAME`."
+        for name in names
+    ]
+
+
+def untrained_classes(
+    class_of: Mapping[str, str | None], split_of: Mapping[str, str | None]
+) -> list[str]:
+    """Classes of val and test that train lacks, as few-shot sets have them: they can never be predicted."""
+    pairs = {(split_of[name], label) for name, label in class_of.items() if label is not None}
+    trained = {label for split, label in pairs if split in ("train", None)}
+    lacking = sorted({label for _, label in pairs} - trained)
+    if not trained or not lacking:
+        return []
+    some = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
+    return [f"{len(lacking)} classes have no training image and can never be predicted: {some}."]
 
 
 def problems_of(

@@ -40,7 +40,13 @@ from pipeline_lib.survey.class_words import class_words
 from pipeline_lib.survey.contents import Contents, Seen
 from pipeline_lib.survey.label_choice import LabelChoice, choose_labels
 from pipeline_lib.survey.look import SAMPLED, LeftOut, Looked, Survey, look_at
-from pipeline_lib.survey.problems import problems_of, respelled_classes, unreadable_formats
+from pipeline_lib.survey.problems import (
+    problems_of,
+    respelled_classes,
+    unreadable_formats,
+    untrained_classes,
+    unused_tables,
+)
 from pipeline_lib.survey.subjects import find_subjects
 from pipeline_lib.survey.unread import SAVE_AS_CSV, unread_labels
 
@@ -119,6 +125,8 @@ def survey_of(
     ]
     problems = unreadable_formats(taken, formats)
     problems += problems_of(reading, labels, splits, contents, unreadable, received)
+    problems += unused_tables(choice.unused)
+    problems += untrained_classes(class_of, split_of)
     if received is None:
         problems += respelled_classes(reading, names)
     if looked.n_unopened:
