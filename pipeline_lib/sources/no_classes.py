@@ -29,6 +29,18 @@ _DATE = re.compile(
     r"(19|20)\d\d([-_. ]?(0[1-9]|1[0-2])([-_. ]?(0[1-9]|[12]\d|3[01]))?)?([T _-]\d[\d_.:-]*)?"
     r"|(0?[1-9]|[12]\d|3[01])[-_.](0?[1-9]|1[0-2])[-_.](19|20)\d\d"
 )
+_CARD = re.compile(
+    r"[1-9]\d\d[A-Z_][A-Z0-9_]{4}"
+)  # of a camera's card, by the standard DCF: 100APPLE, 101CANON
+_YEAR_OF_PHOTOS = re.compile(
+    r"[^\W\d]+( [^\W\d]+)* (19|20)\d\d"
+)  # Photos from 2023, as Google Takeout has it
+STATES = frozenset(
+    {
+        "done", "todo", "new", "old", "backup", "raw", "processed", "unprocessed", "labeled", "labelled", "unlabeled",
+        "unlabelled", "sorted", "unsorted", "reviewed", "unreviewed", "final", "draft", "inbox", "archive", "finished",
+    }
+)  # fmt: skip
 _HEX = re.compile(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{8,}(-[0-9a-f]{4,})*", re.IGNORECASE)
 _WNID = re.compile(r"n\d{8}")
 
@@ -50,6 +62,12 @@ def why_no_classes(files: Mapping[str, Collection[str]]) -> str:
     some = ", ".join(sorted(files)[:3])
     if len(files) > 1 and all(map(_DATE.fullmatch, files)):
         return f"folders are named by dates ({some}, ...)"
+    if len(files) > 1 and all(map(_CARD.fullmatch, files)):
+        return f"folders are those of a camera's card ({some}, ...)"
+    if len(files) > 1 and all(map(_YEAR_OF_PHOTOS.fullmatch, files)):
+        return f"folders are named by years ({some}, ...)"
+    if len(files) > 1 and {re.sub(r"[\W_]", "", one.lower()) for one in files} <= STATES:
+        return f"folders are named by the state of the work ({some})"
     if len(files) < MANY:
         return ""
     if n_images <= ONE_EACH * len(files):

@@ -15,6 +15,7 @@ from pipeline_lib.sources.recognise import NEVER_CLASSES
 from pipeline_lib.survey.contents import Contents, Seen
 from pipeline_lib.survey.unread import unread_archives
 
+PERHAPS_NONE = NEVER_CLASSES | {"trash", "rejected", "misc"}
 FEW = 20
 EACH_ITS_OWN = 0.5  # classes for each image, from which they are probably none
 LEAST = 10  # images of which this can be said

@@ -37,6 +37,7 @@ from pipeline_lib.survey.answers import (
     remaining_doubt,
 )
 from pipeline_lib.survey.class_words import class_words
+from pipeline_lib.survey.companions import companions
 from pipeline_lib.survey.contents import Contents, Seen
 from pipeline_lib.survey.label_choice import LabelChoice, choose_labels
 from pipeline_lib.survey.look import SAMPLED, LeftOut, Looked, Survey, look_at
@@ -125,6 +126,7 @@ def survey_of(
     ]
     problems = unreadable_formats(taken, formats)
     problems += problems_of(reading, labels, splits, contents, unreadable, received)
+    problems += companions(names)
     problems += unused_tables(choice.unused)
     problems += untrained_classes(class_of, split_of)
     if received is None:
