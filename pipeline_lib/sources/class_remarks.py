@@ -62,8 +62,9 @@ def _plain(name: str) -> str:
 
 def _no_values(classes: Collection[str]) -> list[str]:
     named = sorted(one for one in classes if one.casefold().strip() in NO_VALUES)
-    if not named or len(named) == len(classes):
-        return []
+    others = set(classes).difference(named)
+    if not named or not others or not all(any(map(str.isalnum, one)) for one in others):
+        return []  # + and - are classes
     return [
         f"classes are named like no value: {_some(named)}: leave their images without a class if they have none"
     ]

@@ -40,7 +40,7 @@ def _of_several_endings(names: Sequence[str]) -> list[str]:
 def _of_several_forms(names: Sequence[str]) -> list[str]:
     """1_rgb beside 1_depth, 1_flip beside 1: the forms are the same for most images."""
     forms_of: dict[str, set[str]] = defaultdict(set)
-    stems = {without_image_ending(name) for name in names}
+    stems = dict.fromkeys(without_image_ending(name) for name in names)
     for stem in stems:
         folder, slash, last = stem.rpartition("/")
         fit = _FORM.fullmatch(last)
@@ -57,5 +57,5 @@ def _of_several_forms(names: Sequence[str]) -> list[str]:
     out = next((one for one in shown if one != "rgb"), shown[0])
     return [
         f"{n_groups} images come in several forms ({', '.join(f'{of}_{one}' for one in shown)}): leave forms out by "
-        f"`--exclude '*{out}*'`, or keep those of one image together by `--subject`."
+        f"`--exclude '*_{out}*'`, or keep those of one image together by `--subject`."
     ]
