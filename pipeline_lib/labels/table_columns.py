@@ -87,6 +87,8 @@ def split_of_table(table: TableFile) -> str | None:
     found = []
     for name in filter(None, table.names):
         cells = {str(table.value(one, name)) for one in rows} - {""}
+        if any(map(is_image_name, cells)):
+            continue  # train/1.png
         meanings = {split for cell in cells for split in split_names([cell]).values()}
         if len(meanings) > 1 and all(split_names([cell]) for cell in cells):
             found.append(name)
