@@ -10,6 +10,7 @@ from pipeline_lib.labels.class_names import class_name_files
 from pipeline_lib.labels.coco import is_coco
 from pipeline_lib.labels.cvat import is_cvat
 from pipeline_lib.labels.files import Files
+from pipeline_lib.labels.finder import Finder
 from pipeline_lib.labels.folder_classes import folder_of
 from pipeline_lib.labels.image_parquet import holds_images
 from pipeline_lib.labels.known_sets import (
@@ -18,7 +19,6 @@ from pipeline_lib.labels.known_sets import (
     TINY_TRAIN,
 )
 from pipeline_lib.labels.lists import first_lines, image_and_rest, lines_of, tell_splits
-from pipeline_lib.labels.match import Finder
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.labels.sidecar import beside_images, choices
 from pipeline_lib.labels.statements import split_in, splits_of_files

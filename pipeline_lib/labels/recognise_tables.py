@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import BinaryIO
 
@@ -19,16 +20,17 @@ from pipeline_lib.labels.columns import (
     plain,
 )
 from pipeline_lib.labels.files import Files
+from pipeline_lib.labels.finder import Finder
 from pipeline_lib.labels.folder_classes import folder_of
-from pipeline_lib.labels.match import Finder
 from pipeline_lib.labels.params import FormatName, LabelsFile
 from pipeline_lib.labels.statements import split_in, splits_of_files
 from pipeline_lib.labels.table_columns import (
-    column_of_names,
     columns_of_zeros_and_ones,
     columns_that_repeat,
     image_column,
     split_of_table,
+    told_by,
+    whole,
 )
 from pipeline_lib.labels.table_files import TableFile, read_table
 from pipeline_lib.sources.places import TABLE_ENDINGS
@@ -158,9 +160,12 @@ def _names_of_numbers(files: Files, table: str, stated: LabelsFile) -> str | Non
     opened = read_table(partial(files.stream, table), name=table)
     try:
         inside = tuple(opened.inside)
-        column = find_columns(opened.names, where=table, stated=stated, inside=inside).label
+        told = told_by(opened)
+        column = find_columns(
+            opened.names, where=table, stated=stated, inside=inside, told=told
+        ).label
         numbers = {
-            str(opened.value(cells, column))
+            whole(str(opened.value(cells, column)))
             for _, (_, cells) in zip(range(ROWS), opened.rows(), strict=False)
         }
         if len(named) != 1 or not all(map(str.isdecimal, numbers)):
@@ -192,13 +197,12 @@ def table_header(
             table.names,
             where=name,
             inside=tuple(table.inside),
-            same=partial(column_of_names, table),
         )
         if not is_named and class_columns(table.names, tuple(table.inside)):
             return ()
-        possible = tuple if is_named else partial(columns_that_repeat, table)
+        told = told_by(table) if not is_named else replace(told_by(table), may_be_class=tuple)
         try:
-            columns = find(stated=stated, one_hot=one_hot, possible=possible)
+            columns = find(stated=stated, one_hot=one_hot, told=told)
         except LabelsUndecided as error:
             columns = find(stated=replace_label(stated, error.choices[0]))
         if bool(columns.one_hot) != (format_name == "one_hot"):

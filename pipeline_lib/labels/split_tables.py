@@ -8,7 +8,7 @@ from functools import partial
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.columns import has_file_column
 from pipeline_lib.labels.files import Files
-from pipeline_lib.labels.match import Finder
+from pipeline_lib.labels.finder import Finder
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.labels.statements import Part, Stated, Statement, split_of_images, splits_of_files
 from pipeline_lib.labels.table_columns import image_column, split_of_table

@@ -16,10 +16,12 @@ from pipeline_lib.sources.layout import (
     Folders,
     detect_layout,
     layout_of_folders,
+    less_repeated,
+    less_shared,
 )
 from pipeline_lib.sources.name_patterns import fields_by_name
 from pipeline_lib.sources.names import class_name, without_image_ending
-from pipeline_lib.sources.no_classes import WNID, are_parts, hold_few, why_dates, why_no_classes
+from pipeline_lib.sources.no_classes import WNID, are_parts, hold_few, why_by_names, why_no_classes
 from pipeline_lib.sources.set_aside import OF_ANNOTATIONS, OF_IMAGES
 from pipeline_lib.sources.split_names import split_names, splits_mentioned
 
@@ -89,7 +91,7 @@ def find_doubt(names: Collection[str], archives: Iterable[str] = ()) -> Doubt | 
     for path, n in below.items():
         if len(path) > at:
             held[path[at]] += n
-    why = why or why_dates(held)
+    why = why or why_by_names(held)
     if not why and hold_few(held):
         why = why_no_classes(_files_of_folders(names, found.depth + at))
     return Doubt(why, _readings(counts, below, found)) if why else None
@@ -232,7 +234,8 @@ def _not_classes(below: Counter[Folders]) -> str:
 
 def _deep(below: Counter[Folders]) -> str:
     """Whether folders below the first may be the classes: all images of a folder lie in them, or many of all."""
-    inside = {path[0] for path in _less_shared([path[1:] for path in below if len(path) > 1])}
+    below = less_repeated(below)
+    inside = {path[0] for path in less_shared([path[1:] for path in below if len(path) > 1])}
     if len(inside) < 2:
         return ""
     n_deep = sum(n for path, n in below.items() if len(path) > 1)
@@ -241,13 +244,6 @@ def _deep(below: Counter[Folders]) -> str:
     if n_deep < DEEP * sum(below.values()) and not without_own:
         return ""
     return f"images lie in folders inside folders ({_some(inside)} in {_some(tops)})"
-
-
-def _less_shared(paths: Sequence[Folders]) -> list[Folders]:
-    """The paths without the folders that all begin with (amazon/images/bike, dslr/images/bike), and without those that end."""
-    while paths and len({path[0] for path in paths}) == 1:
-        paths = [path[1:] for path in paths if len(path) > 1]
-    return list(paths)
 
 
 def _readings(

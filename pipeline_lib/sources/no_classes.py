@@ -29,6 +29,18 @@ _DATE = re.compile(
     r"(19|20)\d\d([-_. ]?(0[1-9]|1[0-2])([-_. ]?(0[1-9]|[12]\d|3[01]))?)?([T _-]\d[\d_.:-]*)?"
     r"|(0?[1-9]|[12]\d|3[01])[-_.](0?[1-9]|1[0-2])[-_.](19|20)\d\d"
 )
+_CARD = re.compile(
+    r"[1-9]\d\d[A-Z_][A-Z0-9_]{4}"
+)  # of a camera's card, by the standard DCF: 100APPLE, 101CANON
+_YEAR_OF_PHOTOS = re.compile(
+    r"[^\W\d]+( [^\W\d]+)* (19|20)\d\d"
+)  # Photos from 2023, as Google Takeout has it
+STATES = frozenset(
+    {
+        "done", "todo", "new", "old", "backup", "raw", "processed", "unprocessed", "labeled", "labelled", "unlabeled",
+        "unlabelled", "sorted", "unsorted", "reviewed", "unreviewed", "final", "draft", "inbox", "archive", "finished",
+    }
+)  # fmt: skip
 _HEX = re.compile(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{8,}(-[0-9a-f]{4,})*", re.IGNORECASE)
 WNID = re.compile(r"n\d{8}")
 
@@ -44,11 +56,20 @@ def are_parts(folders: Collection[str]) -> bool:
     )
 
 
-def why_dates(folders: Collection[str]) -> str:
-    """A clause for folders that are named by years, months or days; "" for others."""
-    if len(folders) < 2 or not all(map(_DATE.fullmatch, folders)):
+def why_by_names(folders: Collection[str]) -> str:
+    """A clause for folders that are named by days, by a camera or by the state of the work; "" for others."""
+    some = ", ".join(sorted(folders)[:3])
+    if len(folders) < 2:
         return ""
-    return f"folders are named by dates ({', '.join(sorted(folders)[:3])}, ...)"
+    if all(map(_DATE.fullmatch, folders)):
+        return f"folders are named by dates ({some}, ...)"
+    if all(map(_CARD.fullmatch, folders)):
+        return f"folders are those of a camera's card ({some}, ...)"
+    if all(map(_YEAR_OF_PHOTOS.fullmatch, folders)):
+        return f"folders are named by years ({some}, ...)"
+    if {re.sub(r"[\W_]", "", one.lower()) for one in folders} <= STATES:
+        return f"folders are named by the state of the work ({some})"
+    return ""
 
 
 def hold_few(counts: Counter[str]) -> bool:

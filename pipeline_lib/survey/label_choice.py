@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from pipeline_lib.errors import BadData
+from pipeline_lib.errors import BadData, LabelsUndecided
 from pipeline_lib.labels.files import Files, files_beside, opener
+from pipeline_lib.labels.finder import Finder
 from pipeline_lib.labels.formats import FORMATS, SURE, read_labels, recognise
-from pipeline_lib.labels.match import Finder, ReceivedLabels
+from pipeline_lib.labels.match import ReceivedLabels
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.labels.recognise_tables import find_tables, table_header
 from pipeline_lib.labels.table_columns import agrees_with_folders, image_column, split_of_table
@@ -26,6 +27,7 @@ from pipeline_lib.sources.split_names import split_names
 from pipeline_lib.survey.answers import NO_LABELS, SourceAnswer
 from pipeline_lib.survey.contents import Contents
 
+OF_OBJECTS = frozenset({"yolo", "coco", "voc", "cvat"})
 TRIED = 20  # tables beside a source that are looked into
 
 
@@ -85,7 +87,9 @@ def choose_labels(
         return LabelChoice(*_named(stated, inside, place, names, settings, root=root, uri=uri))
     members = frozenset(names)
     folder_class = {name: layout.label(name) for name in names}
-    offers = {_spelt(one): one for one in recognise(inside, members)}
+    offers = {
+        _spelt(one): one for one in _versions_apart(recognise(inside, members), inside, members)
+    }
     files = dict.fromkeys(offers, inside)
     if not any(one.format in SURE for one in offers.values()):
         for one in _beside(uri, members, root=root):
@@ -113,11 +117,18 @@ def choose_labels(
             what = f"a file tells splits ({first}); the innermost folder would be the class"
             choices = {first: taken, "folders": None}
             return LabelChoice(None, inside, doubt=LabelsDoubt(what, choices))
-    if taken.format in SURE or folders_doubt or not told:
+    is_sure = taken.format in SURE and not _is_of_one_class(taken, files[first], members, told)
+    if is_sure or folders_doubt or not told:
         return LabelChoice(taken, files[first], why)
-    agreed = _compared(taken, files[first], folder_class)
-    if agreed is None:
+    try:
+        agreed = _compared(taken, files[first], folder_class)
         what = f"folders and a file label these images differently ({first})"
+    except LabelsUndecided:
+        raise
+    except BadData as error:  # said again when the file is chosen
+        agreed = None
+        what = f"folders tell classes, and so may {first}, which cannot be read as it is ({error.what})"
+    if agreed is None:
         return LabelChoice(None, inside, doubt=LabelsDoubt(what, {first: taken, "folders": None}))
     return LabelChoice(taken, files[first], why) if agreed else LabelChoice(None, inside)
 
@@ -144,6 +155,39 @@ def _beside_folders(
 
 def _as_told(stated: LabelsFile, told: Mapping[str, str]) -> LabelsFile:
     return stated.model_copy(update=dict(told))
+
+
+def _versions_apart(
+    offers: Sequence[LabelsFile], files: Files, members: frozenset[str]
+) -> list[LabelsFile]:
+    """The offers, with tables of equal columns one by one where they contradict each other: labels.csv, labels_old.csv."""
+    found = []
+    for one in offers:
+        names = files.matching(one.inside) if one.format in ("table", "one_hot") else []
+        singles = [one.model_copy(update={"inside": (name,)}) for name in names]
+        is_whole = len(singles) < 2 or _can_be_read(one, files, members)
+        apart = not is_whole and all(_can_be_read(each, files, members) for each in singles)
+        found += singles if apart else [one]
+    return found
+
+
+def _can_be_read(stated: LabelsFile, files: Files, members: frozenset[str]) -> bool:
+    try:
+        read_labels(files, stated, file=files.address, members=members)
+    except BadData:
+        return False
+    return True
+
+
+def _is_of_one_class(
+    taken: LabelsFile, files: Files, members: frozenset[str], told: Collection[str]
+) -> bool:
+    """Whether objects are all of one class, and folders tell several: a detector of `leaf` in the folders of its diseases."""
+    if taken.format not in OF_OBJECTS or len(told) < 2:
+        return False
+    stated = taken.model_copy(update={"several": "leave_out"})
+    labels = read_labels(files, stated, file=files.address, members=members)
+    return len(set(labels.class_of.values())) == 1
 
 
 def _compared(
@@ -195,12 +239,18 @@ def _named(
     """The file or folder that a person named; a file of the source itself is named as it is there."""
     address = stated.file or ""
     within = _within(address, uri, place)
-    if within is not None and within in inside.open_by_name:
-        for one in recognise(inside, frozenset(names)):
+    is_pattern = within is not None and "*" in within
+    if within is not None and (is_pattern or within in inside.open_by_name):
+        members = frozenset(names)
+        for one in _versions_apart(recognise(inside, members), inside, members):
+            if is_pattern and within in one.inside:  # as a doubt names it
+                return one, inside
             # train.txt stands for test.txt too
             if one.has(within) and (one.inside != (within,) or one.image):
                 return one, inside
         plain = stated.model_copy(update={"file": None, "inside": (within,)})
+        if is_pattern:
+            return plain, inside
         return _format_of(plain, inside, within, names), inside
     files = files_beside(table_place(address, settings, root=root))
     if len(files.names) == 1:
