@@ -222,6 +222,9 @@ TOOLS: Final[Mapping[str, LabelledSet]] = {
     "Azure Custom Vision": LabelledSet(
         sets_of_tools.custom_vision_set, "cat 6, dog 6", extras="id tags"
     ),
+    "Datumaro": LabelledSet(
+        sets_of_tools.datumaro_set, "cat 6, dog 6", extras="annotations id media"
+    ),
     "a corrected class in a second column": LabelledSet(
         sets_of_tools.corrected_set,
         "cat 5, dog 7",

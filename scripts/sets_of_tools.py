@@ -210,6 +210,23 @@ def custom_vision_set() -> Files:
     return below("pics", flat("jpg") | {"images.json": json.dumps(records).encode()})
 
 
+def datumaro_set() -> Files:
+    """Datumaro, and CVAT's export for it: numbers, whose names stand in the same file."""
+    names = [{"name": name, "parent": ""} for name in ("cat", "dog")]
+    items = [
+        {
+            "id": f"{n}",
+            "annotations": [{"type": "label", "label_id": n % 2}],
+            "media": {"path": f"{n}.jpg"},
+        }
+        for n in range(N)
+    ]
+    text = json.dumps({"info": {}, "categories": {"label": {"labels": names}}, "items": items})
+    return below("pics/images/default", flat("jpg")) | {
+        "pics/annotations/default.json": text.encode()
+    }
+
+
 def corrected_set() -> Files:
     """A second column of classes, in which people corrected some."""
     rows = [f"{n}.jpg,{pet(n)},{'dog' if n == 0 else pet(n)}" for n in range(N)]

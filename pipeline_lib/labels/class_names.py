@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.files import Files, only_text
+from pipeline_lib.labels.json_stream import JsonStream
 from pipeline_lib.labels.statements import NO_VALUE
 
 _LIST = re.compile(
@@ -58,6 +59,8 @@ def read_class_names(files: Files, name: str) -> ClassNames:
     JSON: an array, or an object of names or of [wnid, name] by number, or of numbers by name. Raises BadData.
     """
     file = files.at(name)
+    if names := names_inside(files, name):
+        return ClassNames(names, file)
     data = files.read(name)
     if name.endswith((".yaml", ".yml")):
         return ClassNames(_from_yaml(data, file), file)
@@ -74,6 +77,34 @@ def read_class_names(files: Files, name: str) -> ClassNames:
             named = {str(int(one["number"])): one["name"] for one in found if one}
             return ClassNames(_without_letters(named), file)
     return ClassNames({str(number): line for number, line in enumerate(lines)}, file)
+
+
+def names_inside(files: Files, name: str) -> dict[str, str]:
+    """Names by number that stand in a JSON file of labels: `classes`, an array, or Datumaro's `categories`; {} without."""
+    if not name.lower().endswith(".json"):
+        return {}
+    with files.stream(name) as file:
+        stream = JsonStream(file, files.at(name))
+        if stream.peek() != "{":
+            return {}
+        for key in stream.members():
+            if key not in ("classes", "categories"):
+                stream.skip()
+                continue
+            content = stream.value()
+            if isinstance(content, dict):
+                of_labels = content.get("label")
+                labels = of_labels.get("labels") if isinstance(of_labels, dict) else None
+                content = [
+                    one["name"] for one in labels or () if isinstance(one, dict) and "name" in one
+                ]
+            if (
+                isinstance(content, list)
+                and content
+                and all(isinstance(one, str) for one in content)
+            ):
+                return {str(number): one for number, one in enumerate(content)}
+    return {}
 
 
 def _without_letters(named: dict[str, str]) -> dict[str, str]:

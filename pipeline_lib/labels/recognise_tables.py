@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from pipeline_lib.errors import BadData, LabelsUndecided
 from pipeline_lib.labels.blank_tables import blank_table
-from pipeline_lib.labels.class_names import class_name_files, read_class_names
+from pipeline_lib.labels.class_names import class_name_files, names_inside, read_class_names
 from pipeline_lib.labels.columns import (
     SPLIT_COLUMNS,
     class_columns,
@@ -159,6 +159,7 @@ def _names_of_numbers(files: Files, table: str, stated: LabelsFile) -> str | Non
     named = class_name_files(files.names)
     opened = read_table(partial(files.stream, table), name=table)
     try:
+        named = [table] if names_inside(files, table) else named
         inside = tuple(opened.inside)
         told = told_by(opened)
         column = find_columns(

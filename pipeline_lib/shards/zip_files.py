@@ -210,6 +210,17 @@ def _name(info: zipfile.ZipInfo) -> str:
         return info.filename
 
 
+def is_guessed(info: zipfile.ZipInfo) -> bool:
+    """Whether nothing says in which code page a name is written, so that it is read as the first one, 437."""
+    if info.flag_bits & UTF_8 or info.filename.isascii():
+        return False
+    try:
+        info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return True
+    return False
+
+
 def _is_special(info: zipfile.ZipInfo) -> bool:
     """A link or device: the upper half of external_attr is a Unix mode where a Unix tool wrote it."""
     kind = stat.S_IFMT(info.external_attr >> 16)

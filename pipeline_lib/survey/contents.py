@@ -19,7 +19,7 @@ from pipeline_lib.shards.sniff import sniff
 from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of, refuse_foreign
 from pipeline_lib.shards.tar_files import REMEDY, walk_tar
 from pipeline_lib.shards.tar_headers import BrokenTar, read_members
-from pipeline_lib.shards.zip_files import files_of, member_start, open_zip
+from pipeline_lib.shards.zip_files import files_of, is_guessed, member_start, open_zip
 from pipeline_lib.sources.names import encode_name, is_archive, refusal, without_archive_ending
 from pipeline_lib.sources.objects import Place, SourceObject
 from pipeline_lib.sources.range_file import RangeFile
@@ -39,6 +39,7 @@ class Seen:
     """One file of a source. first: gives its first so many bytes; None where that would cost another pass.
 
     open: gives a file that is no image by its name, for those that may hold labels; None where it was not kept.
+    is_guessed: the archive does not say in which code page the name is.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Seen:
     first: Callable[[int], bytes] | None
     fault: Reason | None = None  # a broken link, a device, ...
     open: Callable[[], BinaryIO] | None = field(default=None, compare=False)
+    is_guessed: bool = False
 
     @property
     def refused(self) -> Reason | None:
@@ -189,7 +191,11 @@ def _zip_members(file: BinaryIO, name: str) -> Iterator[Seen]:
 
     for info, stored in files_of(archive):
         yield Seen(
-            stored, info.file_size, partial(first, info), open=partial(_open_member, archive, info)
+            stored,
+            info.file_size,
+            partial(first, info),
+            open=partial(_open_member, archive, info),
+            is_guessed=is_guessed(info),
         )
 
 

@@ -102,6 +102,11 @@ def problems_of(
         problems.append(
             f"{received.unknown.n} lines of the table are about images that are not there."
         )
+    if guessed := [one.name for one in contents.files if one.is_guessed]:
+        problems.append(
+            f"{len(guessed)} names in a zip are in a code page that it does not state, and are read as code page 437, such as "
+            f"{guessed[0]}: if they look wrong, pack it anew with names in UTF-8."
+        )
     nested = sum(is_archive(one.name) for one in contents.files)
     if nested:
         problems.append(

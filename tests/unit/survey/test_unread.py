@@ -13,7 +13,7 @@ from pipeline_lib.errors import BadData, UsageError
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey import SourceAnswer, Survey, survey
 from scripts.odd_folders import Files, below
-from testing.curated import write_source
+from testing.curated import small_image, write_source
 
 
 def zipped(name: str) -> bytes:
@@ -124,3 +124,27 @@ def test_votes_are_no_file_of_labels_that_is_not_read(tmp_path: Path) -> None:
     found = surveyed(tmp_path, {"0.jpg": None, "1.jpg": None, "votes.csv": votes})
 
     assert found.classes == ()
+
+
+@pytest.mark.parametrize("is_said", [True, False], ids=["cp932", "UTF-8 without its flag"])
+def test_names_of_a_zip_in_an_unknown_code_page_are_remarked(is_said: bool, tmp_path: Path) -> None:
+    """Windows in Japan writes names in its own code page, which the zip does not state."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in ("XXXX/1.jpg", "YY/2.jpg"):
+            archive.writestr(name, small_image(len(name), "JPEG"))
+    spelt = {"XXXX": "\u732b\u732b", "YY": "\u72ac"}  # cats, dogs
+    data = stream.getvalue()
+    for letters, word in spelt.items():
+        data = data.replace(f"{letters}/".encode(), word.encode("cp932") + b"/")
+    if not is_said:  # as many bytes of UTF-8, as macOS writes them
+        data = (
+            stream.getvalue()
+            .replace(b"XXXX/", "\u00e4\u00f6/".encode())
+            .replace(b"YY/", "\u00fc/".encode())
+        )
+    (tmp_path / "pics.zip").write_bytes(data)
+
+    found = survey("pics.zip", Settings(workers=1), root=tmp_path)
+
+    assert any("code page that it does not state" in one for one in found.problems) == is_said
