@@ -38,6 +38,7 @@ DOUBTFUL = {
         "there are nearly as many folders as images",
     ),
     "days": (below("2024-05-01", "2024-05-02", n=9), "folders are named by dates"),
+    "drives": (below("2011_09_26_drive_1", "2011_09_27_drive_5"), "folders are named by dates"),
     "years": (below("2019", "2020", "2021", n=9), "folders are named by dates"),
     "places": (below("loc_3", "loc_17", n=9), "folders are numbered like parts"),
     "scenes with names": (below("scene_alpha", "scene_beta", n=9), "folders are numbered like parts"),
