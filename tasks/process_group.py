@@ -51,6 +51,7 @@ def started(
         process.wait()
     except BaseException:
         kill_group(process.pid)
+        process.wait()  # else each stage that was killed stays a zombie of a worker of months
         raise
     finally:
         assert process.stdout is not None

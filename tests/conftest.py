@@ -17,6 +17,8 @@ LONGEST_FIRST = (
     "pipeline",
     "train",
     "loader",
+    "register",
+    "tasks",
 )  # marks or folders; everything else comes after
 
 

@@ -129,12 +129,10 @@ def _mlflow(training: Training, settings: Settings, state: Path) -> Tracker:
         run_id = store.client.create_run(
             store.experiment, run_name=training.name, tags=tags
         ).info.run_id
-        for key, value in training.params.items():
-            store.client.log_param(run_id, key, value)
+        store.log(run_id, {}, params=training.params)
 
     def tell(epoch: int, figures: Mapping[str, float]) -> None:
-        for name, value in figures.items():
-            store.client.log_metric(run_id, name, value, step=epoch)
+        store.log(run_id, figures, step=epoch)
 
     return Tracker("mlflow", tell, lambda: store.client.set_terminated(run_id))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -99,11 +100,31 @@ class MlflowStore:
         self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]
     ) -> None:
         """Mark an attempt as carried out."""
-        for metric, figure in metrics.items():
-            self._ask(partial(self.client.log_metric, run_id, metric, figure, step=0))
-        for name, value in tags.items():
-            self._ask(partial(self.client.set_tag, run_id, name, value))
+        self.log(run_id, metrics, tags=tags)
         self._ask(lambda: self.client.set_terminated(run_id))
+
+    def log(
+        self,
+        run_id: str,
+        metrics: Mapping[str, float],
+        *,
+        step: int = 0,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add figures, parameters and tags to a run; one request, one transaction."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        time_ms = time.time_ns() // 1_000_000
+        self._ask(
+            partial(
+                self.client.log_batch,
+                run_id,
+                [Metric(name, figure, time_ms, step) for name, figure in metrics.items()],
+                [Param(name, str(value)) for name, value in (params or {}).items()],
+                [RunTag(name, value) for name, value in (tags or {}).items()],
+            )
+        )
 
     def create_version(
         self, attempt: Attempt, source: str, description: str, *, taken: Collection[int] = ()

@@ -169,6 +169,7 @@ def test_a_stage_ends_by_itself_when_its_flow_is_gone(
 
     flow.kill()
     flow.wait()
+    flow.stdout.close()
     deadline = time.monotonic() + 300  # the stage alone would sleep for longer
     while (left := {pid for pid in below if is_alive(pid)}) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -48,6 +48,7 @@ def test_a_run_killed_with_kill_9_frees_the_line_though_a_program_it_started_liv
 
     run.kill()
     run.wait()
+    run.stdout.close()
 
     os.kill(child, 0)
     freed = holder_of_line(tmp_path)

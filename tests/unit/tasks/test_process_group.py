@@ -28,11 +28,13 @@ PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEPE
 
 
 def sleeper(code: str = SLEEPER) -> subprocess.Popen[str]:
+    """A process that is up and sleeps; nobody reads on what it says."""
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert process.stdout is not None
     process.stdout.readline()
+    process.stdout.close()
     return process
 
 
@@ -49,6 +51,7 @@ def test_an_exception_in_the_block_kills_child_and_grandchild(tmp_path: Path) ->
             raise KeyboardInterrupt
 
     assert not group_lives(process.pid)
+    assert process.returncode is not None  # reaped: no zombie
     assert not (tmp_path / "r.json").exists()
 
 
