@@ -16,7 +16,7 @@ from pipeline_lib.sources.names import is_archive, refusal
 from pipeline_lib.sources.places import place_of
 from pipeline_lib.survey import SourceAnswer, labels_in_params, survey
 from pipeline_lib.survey.contents import look_into
-from scripts import sets_of_annotations, sets_of_tables, sets_of_tools
+from scripts import sets_of_annotations, sets_of_lists, sets_of_tables, sets_of_tools
 from scripts.small_files import Files
 
 
@@ -151,6 +151,14 @@ SETS: Final[Mapping[str, LabelledSet]] = {
     "a list per split, with numbers": LabelledSet(
         sets_of_tables.caffe_set, "cat 6, dog 6", "test 4, train 8"
     ),
+    "class folders, and a table of splits": LabelledSet(
+        sets_of_lists.folders_and_splits_set, "cat 6, dog 6", "test 4, train 8"
+    ),
+    "SUN397, classes of several folders": LabelledSet(
+        sets_of_lists.nested_scenes_set,
+        "abbey 3, apartment/outdoor 6, bar 3",
+        "test 4, train 8",
+    ),
 }
 TOOLS: Final[Mapping[str, LabelledSet]] = {
     "Vertex AI and AutoML, CSV without a header": LabelledSet(
@@ -202,6 +210,16 @@ TOOLS: Final[Mapping[str, LabelledSet]] = {
     "APTOS, a column id_code": LabelledSet(sets_of_tools.codes_set, "0 6, 1 6"),
     "State Farm, folders and a table that agrees": LabelledSet(
         sets_of_tools.drivers_set, "c0 6, c1 6", "train 12"
+    ),
+    "Stanford Online Products, columns between blanks": LabelledSet(
+        sets_of_lists.online_products_set,
+        "1 3, 2 3, 3 3, 4 3",
+        "test 4, train 8",
+        told={"labels": "pics/Ebay_train.txt", "label": "class_id"},
+        extras="image_id super_class_id",
+    ),
+    "Food-101, lists in JSON": LabelledSet(
+        sets_of_lists.json_lists_set, "cat 6, dog 6", "test 4, train 8"
     ),
     "NABirds": LabelledSet(
         sets_of_annotations.nabirds_set, "Blue Jay 6, Oak Titmouse 6", "test 4, train 8"

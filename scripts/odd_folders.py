@@ -263,6 +263,9 @@ RECOGNISED: Final[Mapping[str, Row]] = {
     "CVAT: images without a label": Row(
         files(*below("cat", "dog", n=MANY), *below("no_label")), _TWO, left_out=2
     ),
+    "figures beside class folders": Row(
+        files(*below("cat", "dog", n=12), "figures/banner.png"), "cat 12, dog 12", left_out=1
+    ),
     "iNaturalist 2021": _folders(
         "train_mini/00000_Animalia_Annelida train_mini/00001_Animalia_Aves"
     ),
@@ -345,5 +348,16 @@ ASKED: Final[Mapping[str, Row]] = {
     "two levels that mean nothing": Row(
         files(*each("2024/north 2025/south", n=MANY)), "cat 16, dog 16", {"depth": 2},
         asks="images lie in folders inside folders",
+    ),
+    "BigEarthNet: bands of one patch in each folder": Row(
+        files(*(f"S2A_{n}_{n * 7}/S2A_{n}_{n * 7}_{band}.tif" for n in range(10) for band in ("B02", "B03", "B8A"))),
+        "", {"layout": "flat"}, asks="nearly all of 10 folders hold files of the same names",
+    ),
+    "a folder for each image": Row(
+        files(*(f"{n * 7919 + 10**9:x}/{n}.png" for n in range(10))),
+        "", {"layout": "flat"}, asks="there are nearly as many folders as images",
+    ),
+    "days": Row(
+        files(*below("2024-05-01", "2024-05-02", n=MANY)), "", {"layout": "flat"}, asks="folders are named by dates",
     ),
 }  # fmt: skip

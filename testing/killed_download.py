@@ -212,7 +212,7 @@ def main() -> int:
     """One download, which may be killed: FOLDER URL KEY."""
     folder, url, key = sys.argv[1:]
     settings = Settings(workers=2, s3_endpoint_url=url)
-    source = {"uri": f"s3://{BUCKET}/{key}"}
+    source = {"uri": f"s3://{BUCKET}/{key}", "layout": "leaf_folders"}
     take_sources(Path(folder), (source,), out="out", params=SHARDS, settings=settings)
     return 0
 

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from benchmarks.support.made_line import made_logits
 from benchmarks.support.results_file import Row, row, write_results
-from benchmarks.whole.report_scale import made_logits
 from pipeline_lib.evaluate.predictions import log_softmax, uncalibrated
 from pipeline_lib.evaluate.ranking import operating_points
 from pipeline_lib.evaluate.selective import selective_curve, thresholds

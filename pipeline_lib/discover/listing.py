@@ -14,12 +14,12 @@ from pipeline_lib.errors import BadData, SourceMissing
 from pipeline_lib.harness.progress import Meter
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
-from pipeline_lib.sources.doubt import SourceDoubt, doubt_of_source, stand_in
 from pipeline_lib.sources.names import is_archive, refusal
 from pipeline_lib.sources.objects import FIX_SOURCES, Identified, Place, SourceObject
 from pipeline_lib.sources.places import place_of, table_place
 from pipeline_lib.sources.source import Source
-from pipeline_lib.sources.warned import warn_once
+from pipeline_lib.sources.source_doubt import SourceDoubt, doubt_of_source, stand_in
+from pipeline_lib.sources.warned import refuse_or_warn_once
 from pipeline_lib.tables.listing import LISTING
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def _images_of(
         remedy = "rename or remove one of them, or name a prefix without it"
         raise BadData(what, file=place.address, value=twice.iloc[0], remedy=remedy)
     if not place.is_single:
-        warn_once(
+        refuse_or_warn_once(
             _doubt(source, sorted(frame["key"].tolist())),
             root / settings.state_dir / "doubts",
             stage="discover",

@@ -20,7 +20,7 @@ from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.parquet_images import MAGIC, repack_parquet
 from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of, refuse_foreign
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, walk_tar
-from pipeline_lib.shards.zip_files import is_stored_zip, repack_zip, walk_zip
+from pipeline_lib.shards.zip_files import is_stored_zip, refuse_last_part, repack_zip, walk_zip
 from pipeline_lib.sources.arriving import Arriving
 from pipeline_lib.sources.objects import Place
 
@@ -93,6 +93,8 @@ def find_members(
         with container.open("wb") as target:
             return ".tar", repack_parquet(received, target, name=name, limits=limits)
     refuse_foreign(name, magic)
+    if name.lower().endswith(".zip"):
+        refuse_last_part(received, name=name)
     opener = opener_of(magic)
     if opener:
         _decompress(opener, received, container, name=name, limits=limits)

@@ -17,11 +17,11 @@ from pipeline_lib.labels.formats import read_labels
 from pipeline_lib.labels.match import ReceivedLabels, report_labels
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.cut import ShardSizes
-from pipeline_lib.sources.doubt import doubt_of_source
 from pipeline_lib.sources.objects import Place
 from pipeline_lib.sources.places import table_place
 from pipeline_lib.sources.source import Source
-from pipeline_lib.sources.warned import warn_once
+from pipeline_lib.sources.source_doubt import doubt_of_source
+from pipeline_lib.sources.warned import refuse_or_warn_once
 from pipeline_lib.tables.extras import EXTRAS
 from pipeline_lib.tables.members import MEMBERS
 from pipeline_lib.tables.votes import VOTES
@@ -63,7 +63,7 @@ def tables_of(
     members = members_of_source(source, plan, arrived, limits)
     names = members["image_id"].str.removeprefix(f"{source.name}/")
     taken = frozenset(names[members["refusal"].isna()])
-    _warn_of_doubt(source, plan, taken, origin)
+    _refuse_doubt(source, plan, taken, origin)
 
     labels = _labels(source, plan, arrived, taken, origin)
     extras = EXTRAS.empty()
@@ -92,14 +92,16 @@ def joined(tables: Iterable[SourceTables]) -> SourceTables:
     )
 
 
-def _warn_of_doubt(
+def _refuse_doubt(
     source: Source, plan: DownloadPlan, taken: frozenset[str], origin: Origin
 ) -> None:
     """Say once how the folders inside archives could be read too; `discover` said it of loose files."""
     archives = [unit.objects[0].key for unit in plan.units if unit.kind == "archive"]
     if archives:
         doubt = doubt_of_source(source, sorted(taken), archives)
-        warn_once(doubt, origin.root / origin.settings.state_dir / "doubts", stage="download")
+        refuse_or_warn_once(
+            doubt, origin.root / origin.settings.state_dir / "doubts", stage="download"
+        )
 
 
 def _labels(

@@ -107,9 +107,8 @@ def _example(shifted: Path, predictions: pd.DataFrame) -> str:
     """A corrupted image that the model gets right as it is; "" where nothing was corrupted."""
     rows = SHIFTED.read(shifted, ["test_set", "image_id"])
     shown = rows.loc[rows["test_set"].map(is_corrupted).astype(bool), "image_id"].unique()
-    right = predictions.loc[predictions["correct"].astype(bool), "image_id"]
-    ordered = sorted(shown, key=lambda image: (image not in set(right), image))
-    return str(ordered[0]) if ordered else ""
+    right = set(predictions.loc[predictions["correct"].astype(bool), "image_id"])
+    return str(min(shown, key=lambda image: (image not in right, image), default=""))
 
 
 def write_examples(

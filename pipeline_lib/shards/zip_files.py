@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import lzma
 import stat
 import struct
@@ -25,6 +27,10 @@ LOCAL_HEADER = struct.Struct(
 )  # APPNOTE.TXT 4.3.7: signature, ..., lengths of name and extra field
 # Bits of the general purpose flag, APPNOTE.TXT 4.4.4. Encrypted: members, by strong encryption, the directory
 ENCRYPTED, UTF_8 = 0x1 | 0x40 | 0x2000, 0x800
+END_BYTES = 22 + (
+    1 << 16
+)  # the end of the directory and the longest comment behind it, APPNOTE.TXT 4.3.16
+NO_DISK = 0xFFFF  # zip64 has the number elsewhere
 MOST_BYTES = 1 << 62  # a zip64 field may claim four times that, which no table can hold
 # zipfile asks bzip2 and LZMA for all that the read bytes unpack to: few bytes at a time keep that below 100 MB
 CAREFUL_BYTES = 4096
@@ -124,7 +130,8 @@ def unpack_zip(
 
 
 def open_zip(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
-    """The directory of a zip. Raises ArchiveDamaged; BadData when it is encrypted."""
+    """The directory of a zip. Raises ArchiveDamaged; BadData when it is encrypted, or the last part of a divided one."""
+    refuse_last_part(file, name=name)
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, struct.error, ValueError, EOFError, NotImplementedError) as error:
@@ -142,6 +149,29 @@ def open_zip(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
             remedy="decrypt it and name the plain archive",
         )
     return archive
+
+
+def refuse_last_part(file: Path | BinaryIO, *, name: str) -> None:
+    """Raise BadData for the last part of a divided zip, which holds the directory of all."""
+    if _is_last_part(file):
+        raise BadData(
+            "the last part of a divided zip archive",
+            file=name,
+            value=f"{Path(name).stem}.z01 and so on belong before it",
+            remedy="join the parts (`zip -s 0 parts.zip --out whole.zip`), and name the whole",
+        )
+
+
+def _is_last_part(file: Path | BinaryIO) -> bool:
+    """Whether the end of a zip says that its directory began on an earlier disk (APPNOTE.TXT 4.3.16)."""
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(file.open("rb")) if isinstance(file, Path) else file
+        size_bytes = opened.seek(0, io.SEEK_END)
+        opened.seek(max(size_bytes - END_BYTES, 0))
+        end = opened.read()
+    at = end.rfind(b"PK\5\6")
+    disk = int.from_bytes(end[at + 4 : at + 6], "little") if at >= 0 else 0
+    return 0 < disk < NO_DISK
 
 
 def member_start(

@@ -1,6 +1,6 @@
 """Find folders that can be read in more than one way, by names and shape, with the result of each reading.
 
-Nothing is decided here. `perennial init` asks, `discover` and `download` warn once; what params.yaml states is taken.
+Nothing is decided here. `perennial init` asks; `source_doubt` says what `discover` and `download` make of it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,14 @@ from pipeline_lib.sources.layout import (
     less_shared,
 )
 from pipeline_lib.sources.name_patterns import fields_by_name
-from pipeline_lib.sources.names import class_name, without_archive_ending, without_image_ending
-from pipeline_lib.sources.no_classes import are_parts, why_no_classes
-from pipeline_lib.sources.reading import left_out
+from pipeline_lib.sources.names import class_name, without_image_ending
+from pipeline_lib.sources.no_classes import WNID, are_parts, hold_few, why_by_names, why_no_classes
 from pipeline_lib.sources.set_aside import OF_ANNOTATIONS, OF_IMAGES
-from pipeline_lib.sources.source import Source
 from pipeline_lib.sources.split_names import split_names, splits_mentioned
-from pipeline_lib.sources.strays import stray_folders
 
 SHOWN = 5
 LACKING = 0.5  # share of the folders of evaluation that train must lack for a question
+UNOPENED = "an image"  # stands for the images of an archive that was not opened
 DEEP = 0.1  # share of images below the class folders from which their folders may be the classes
 # Class and number of an image, with what is between them
 PATTERNS = (
@@ -77,15 +75,6 @@ class Doubt:
     readings: tuple[Reading, ...]
 
 
-@dataclass(frozen=True)
-class SourceDoubt:
-    """The doubt about a source, as a message. identity: a text that changes with the doubt, but not with the counts."""
-
-    source: str
-    text: str
-    identity: str
-
-
 def find_doubt(names: Collection[str], archives: Iterable[str] = ()) -> Doubt | None:
     """Find the doubt about the folders of some images; None if there is none. archives: those that count as folders."""
     folders = Counter(name.rpartition("/")[0] for name in names)
@@ -97,7 +86,14 @@ def find_doubt(names: Collection[str], archives: Iterable[str] = ()) -> Doubt | 
     for path, n in counts.items():
         below[path[found.depth :]] += n
     why = _why(below, found.kind, frozenset(archives) if found.depth == 0 else frozenset())
-    why = why or why_no_classes(_files_of_folders(names, found))
+    at = int(found.kind == "split_class_folders")
+    held = Counter[str]()
+    for path, n in below.items():
+        if len(path) > at:
+            held[path[at]] += n
+    why = why or why_by_names(held)
+    if not why and hold_few(held):
+        why = why_no_classes(_files_of_folders(names, found.depth + at))
     return Doubt(why, _readings(counts, below, found)) if why else None
 
 
@@ -135,50 +131,6 @@ def _is_numbered(name: str, between: str, *, at_end: bool) -> bool:
         return number.isdecimal() and bool(label) and not label.isdecimal()
     first, sign, number = stem.rpartition(between)
     return bool(first and sign) and number.removesuffix(")").isdecimal()
-
-
-def doubt_of_source(
-    source: Source, names: Sequence[str], archives: Sequence[str] = ()
-) -> SourceDoubt | None:
-    """Return a warning if the folders of a source are doubtful and params.yaml does not say how to read them; else None.
-
-    archives: names of archives that hold the images, or whose own names stand for them.
-    """
-    if any(one is not None for one in (source.labels, source.class_from, source.split_from)):
-        return None
-    out = left_out([*names, *archives], source)
-    names = [name for name in names if name not in out]
-    is_stated = source.splits is not None or source.depth is not None
-    in_archives = [without_archive_ending(name) for name in archives]
-    doubt = None if is_stated else find_doubt(names, in_archives)
-    if doubt is None:
-        strays = stray_folders(source, names) if names and source.layout != "auto" else {}
-        return _stray_doubt(source, strays) if strays else None
-    taken = layout_of_folders([tuple(name.split("/")[:-1]) for name in names], source.layout).kind
-    others = "; ".join(f"{one.layout}: {in_words(one)}" for one in doubt.readings)
-    text = (
-        f"source {source.name}: {doubt.why}. They are read as {taken}, by the default rules. Possible readings: {others}. "
-        f"State one with `layout` and `splits` in discover.sources of params.yaml ({as_params(doubt.readings[0])}, "
-        "for example; `splits: {}` if no folder is a split), or run `perennial init`."
-    )
-    identity = "\n".join([doubt.why, taken, *map(as_params, doubt.readings)])
-    return SourceDoubt(source.name, text, identity)
-
-
-def _stray_doubt(source: Source, strays: Mapping[str, str]) -> SourceDoubt:
-    some = ", ".join(f"{pattern} ({why})" for pattern, why in list(strays.items())[:SHOWN])
-    more = f" and {len(strays) - SHOWN} more" if len(strays) > SHOWN else ""
-    text = (
-        f"source {source.name}: folders that are probably no part of the data set: {some}{more}. Leave them out with "
-        f"`exclude: [{next(iter(strays))}]` of the source in params.yaml, move them, or run `perennial init` to say how they "
-        "are read."
-    )
-    return SourceDoubt(source.name, text, "\n".join(strays))
-
-
-def stand_in(archive: str) -> str:
-    """Make up the name of an image inside an archive that was not opened."""
-    return f"{without_archive_ending(archive)}/an image"
 
 
 def in_words(reading: Reading) -> str:
@@ -243,18 +195,20 @@ def _why(below: Counter[Folders], kind: Detected, archives: frozenset[str]) -> s
     inside_splits = split_names(inside)
     if inside and (set(inside_splits) == inside or len(set(inside_splits.values())) > 1):
         return f"the folders hold folders named like splits ({_some(inside_splits)})"
-    if tops and tops <= archives and all(_SHARD.fullmatch(top) for top in tops):
+    are_shards = tops <= archives and all(map(_SHARD.fullmatch, tops))
+    if tops and are_shards and not all(map(WNID.fullmatch, tops)):
         return f"the archives are numbered like parts of one data set ({_some(tops)})"
     return _not_classes(below) or _deep(below)
 
 
-def _files_of_folders(names: Iterable[str], layout: FolderLayout) -> dict[str, list[str]]:
-    """Class folder -> names of its files below it, without their endings."""
-    at = layout.depth + (layout.kind == "split_class_folders")
+def _files_of_folders(names: Iterable[str], at: int) -> dict[str, list[str]]:
+    """Class folder, the one at this depth -> names of the files below it without their endings; none for archives that were
+    not opened.
+    """
     files: dict[str, list[str]] = {}
     for name in names:
         parts = name.split("/")
-        if len(parts) > at + 1:
+        if len(parts) > at + 1 and parts[-1] != UNOPENED:
             files.setdefault(parts[at], []).append(without_image_ending("/".join(parts[at + 1 :])))
     return files
 

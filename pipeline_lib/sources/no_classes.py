@@ -42,7 +42,7 @@ STATES = frozenset(
     }
 )  # fmt: skip
 _HEX = re.compile(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{8,}(-[0-9a-f]{4,})*", re.IGNORECASE)
-_WNID = re.compile(r"n\d{8}")
+WNID = re.compile(r"n\d{8}")
 
 
 def are_parts(folders: Collection[str]) -> bool:
@@ -56,18 +56,34 @@ def are_parts(folders: Collection[str]) -> bool:
     )
 
 
+def why_by_names(folders: Collection[str]) -> str:
+    """A clause for folders that are named by days, by a camera or by the state of the work; "" for others."""
+    some = ", ".join(sorted(folders)[:3])
+    if len(folders) < 2:
+        return ""
+    if all(map(_DATE.fullmatch, folders)):
+        return f"folders are named by dates ({some}, ...)"
+    if all(map(_CARD.fullmatch, folders)):
+        return f"folders are those of a camera's card ({some}, ...)"
+    if all(map(_YEAR_OF_PHOTOS.fullmatch, folders)):
+        return f"folders are named by years ({some}, ...)"
+    if {re.sub(r"[\W_]", "", one.lower()) for one in folders} <= STATES:
+        return f"folders are named by the state of the work ({some})"
+    return ""
+
+
+def hold_few(counts: Counter[str]) -> bool:
+    """Whether folders hold so few images that names of files may tell more: most sources need not be looked at."""
+    return counts.total() <= SAME_NAMES[1] * len(counts)
+
+
 def why_no_classes(files: Mapping[str, Collection[str]]) -> str:
-    """A clause on what speaks against classes; "" for nothing. files: folder -> names of its files without their endings."""
+    """A clause on what speaks against classes in folders of few images; "" for nothing.
+
+    files: folder -> names of its files without their endings.
+    """
     n_images = sum(map(len, files.values()))
     some = ", ".join(sorted(files)[:3])
-    if len(files) > 1 and all(map(_DATE.fullmatch, files)):
-        return f"folders are named by dates ({some}, ...)"
-    if len(files) > 1 and all(map(_CARD.fullmatch, files)):
-        return f"folders are those of a camera's card ({some}, ...)"
-    if len(files) > 1 and all(map(_YEAR_OF_PHOTOS.fullmatch, files)):
-        return f"folders are named by years ({some}, ...)"
-    if len(files) > 1 and {re.sub(r"[\W_]", "", one.lower()) for one in files} <= STATES:
-        return f"folders are named by the state of the work ({some})"
     if len(files) < MANY:
         return ""
     if n_images <= ONE_EACH * len(files):
@@ -104,7 +120,7 @@ def _are_ids(folders: Collection[str]) -> bool:
         return True
     kinds = Counter(re.sub(r"\d+", "#", one) for one in folders)
     kind, n = kinds.most_common(1)[0]
-    if "#" not in kind or n < NEARLY_ALL * len(folders) or all(map(_WNID.fullmatch, folders)):
+    if "#" not in kind or n < NEARLY_ALL * len(folders) or all(map(WNID.fullmatch, folders)):
         return False
     if kind.count("#") > 1:
         return True

@@ -12,18 +12,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline_lib.sources.layout import Folders, layout_of_folders
-from pipeline_lib.sources.set_aside import SET_ASIDE, path_pattern
+from pipeline_lib.sources.set_aside import FEW, NEVER_CLASSES, SET_ASIDE, path_pattern
 from pipeline_lib.sources.split_names import SPLIT_FOLDERS, split_names, words_of
 
-FEW = 0.1  # share of images up to which a folder beside the splits is a stray one
 WITHOUT_CLASSES = "no folder and no table gives them a class; name one with --labels to use them"
 UNLABELLED = frozenset({"pred", "predict", "unlabeled", "unlabelled", "unsupervised", "unsup"})
-NEVER_CLASSES = frozenset(
-    {
-        "doc", "docs", "documentation", "figure", "figures", "screenshot", "screenshots", "asset", "assets", "readme",
-        "logo", "logos", "banner", "banners", "thumbnail", "thumbnails", "preview", "previews",
-    }
-)  # fmt: skip
 WRAPPERS = 2  # folders between split and classes that hold nothing else
 
 

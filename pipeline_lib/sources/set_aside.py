@@ -6,12 +6,14 @@ Each function finds patterns of `exclude` with what they leave out, from the nam
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from pipeline_lib.sources.name_patterns import left_out_by
 from pipeline_lib.sources.names import decode_name, without_image_ending
+from pipeline_lib.sources.split_names import split_names
 
+FEW = 0.1  # share of images up to which a folder beside splits or classes is a stray one
 SAME = 0.8  # share of the files of a folder of masks that have the name of an image
 OF_IMAGES = frozenset(
     {
@@ -29,6 +31,12 @@ OF_ANNOTATIONS = frozenset(
 OF_MASKS = frozenset(
     {
         "mask", "masks", "gt", "groundtruth", "segmentation", "segmentations", "annotation", "annotations", "trimap", "trimaps",
+    }
+)  # fmt: skip
+NEVER_CLASSES = frozenset(
+    {
+        "doc", "docs", "documentation", "figure", "figures", "screenshot", "screenshots", "asset", "assets", "readme",
+        "logo", "logos", "banner", "banners", "thumbnail", "thumbnails", "preview", "previews",
     }
 )  # fmt: skip
 WITHOUT_LABEL = frozenset(
@@ -177,6 +185,26 @@ def without_label(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def documentation(names: Sequence[str]) -> dict[str, str]:
+    """docs/ or screenshots/ beside the folders of classes, with few of the images."""
+    inside: dict[str, Counter[str]] = defaultdict(Counter)
+    for name in names:
+        *folders, _ = name.split("/")
+        for at, folder in enumerate(folders):
+            inside["/".join(folders[:at])][folder] += 1
+    return {
+        path_pattern(
+            parent, one
+        ): "its name says that it is about the data set, and it holds few images"
+        for parent, siblings in inside.items()
+        if "train" not in split_names(siblings).values()  # then it is a stray one beside splits
+        for one, n in siblings.items()
+        if one.lower() in NEVER_CLASSES
+        and len([other for other in siblings if other.lower() not in NEVER_CLASSES]) > 1
+        and n <= FEW * siblings.total()
+    }
+
+
 def renderings(names: Sequence[str]) -> dict[str, str]:
     """color/, grayscale/ and segmented/ with the same folders in each, as PlantVillage has it: the first is kept."""
     inside: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -211,6 +239,7 @@ SET_ASIDE: tuple[Callable[[Sequence[str]], Mapping[str, str]], ...] = (
     mask_trees,
     smaller_copies,
     without_label,
+    documentation,
     renderings,
 )
 

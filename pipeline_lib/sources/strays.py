@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipeline_lib.sources.layout import LAYOUTS, layout_of_folders
-from pipeline_lib.sources.recognise import FEW, NEVER_CLASSES
-from pipeline_lib.sources.set_aside import path_pattern
+from pipeline_lib.sources.set_aside import FEW, NEVER_CLASSES, path_pattern
 from pipeline_lib.sources.source import Source
 
 

@@ -19,7 +19,13 @@ from pipeline_lib.shards.sniff import sniff
 from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of, refuse_foreign
 from pipeline_lib.shards.tar_files import REMEDY, walk_tar
 from pipeline_lib.shards.tar_headers import BrokenTar, read_members
-from pipeline_lib.shards.zip_files import files_of, is_guessed, member_start, open_zip
+from pipeline_lib.shards.zip_files import (
+    files_of,
+    is_guessed,
+    member_start,
+    open_zip,
+    refuse_last_part,
+)
 from pipeline_lib.sources.names import encode_name, is_archive, refusal, without_archive_ending
 from pipeline_lib.sources.objects import Place, SourceObject
 from pipeline_lib.sources.range_file import RangeFile
@@ -145,6 +151,9 @@ def _archive(
     if magic.startswith(b"PK"):
         return list(_counted(_zip_members(file, archive.key), step)), True
     refuse_foreign(archive.key, magic)
+    if archive.key.lower().endswith(".zip"):  # it begins in the middle of a member
+        refuse_last_part(file, name=archive.key)
+        file.seek(0)
     stream_opener = opener_of(magic)
     members = (
         _stream_members(file, archive, stream_opener)

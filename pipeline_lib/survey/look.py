@@ -132,7 +132,9 @@ def look_at(uri: str, settings: Settings, *, root: Path) -> Looked:
     with progress("list", "files", None, settings) as step:
         contents = look_into(place, step)
     if place.is_single and not contents.archives:
-        raise UsageError("this is one file, and not an archive", file=uri, remedy=named)
+        kind, remedy = instead_of_images(contents.files) or ("", named)
+        what = "this is one file, and not an archive of images"
+        raise UsageError(what, file=uri, value=kind, remedy=remedy or named)
     files, n_unopened = _opened(contents.files)
     taken = tuple(one for one in files if one.refused is None)
     refused = Counter(str(one.refused) for one in files if one.refused is not None)

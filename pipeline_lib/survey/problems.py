@@ -11,7 +11,7 @@ from pipeline_lib.sources.class_remarks import class_remarks
 from pipeline_lib.sources.layout import READS_SPLITS
 from pipeline_lib.sources.names import is_archive, respelled
 from pipeline_lib.sources.reading import NameReading
-from pipeline_lib.sources.recognise import NEVER_CLASSES
+from pipeline_lib.sources.set_aside import NEVER_CLASSES
 from pipeline_lib.survey.contents import Contents, Seen
 from pipeline_lib.survey.unread import unread_archives
 

@@ -6,6 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline_lib.labels.columns import ANNOTATOR, has_file_column, is_surely_class, plain
 from pipeline_lib.reasons import Reason
@@ -14,10 +18,10 @@ from pipeline_lib.sources.names import (
     RAW_ENDINGS,
     SYSTEM_NAMES,
     is_archive,
-    refusal,
     without_image_ending,
 )
 from pipeline_lib.sources.places import TABLE_ENDINGS
+from pipeline_lib.sources.web.url_list import COLUMNS as URL_COLUMNS
 from pipeline_lib.survey.contents import Seen
 
 LOOKED_INTO = 200  # files
@@ -34,12 +38,30 @@ _UNPACK = "unpack it, and name the folder"
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file. endings: of its names. remedy: how its images become a source. labels_too: it may hold labels alone."""
+    """A kind of file. endings: of its names. remedy: how its images become a source. labels_too: it may hold labels alone.
+    is_archive: it may hold images beside others.
+    """
 
     what: str
     endings: tuple[str, ...]
     remedy: str
     labels_too: bool = False
+    is_archive: bool = False
+
+
+PARTS = Kind(
+    "a part of a divided archive", (), "join the parts, and name the whole", is_archive=True
+)
+IS_PART = re.compile(
+    r".*\.(z\d\d|r\d\d|part_?\d+(\.rar)?|part_?[a-z]{2}|(zip|7z|rar|tar|tgz|tar\.gz|tar\.xz|tar\.bz2)[._-]?(\d{2,4}|[a-z]{2}))"
+)
+DRAWINGS = Kind("drawings as strokes (QuickDraw)", (), "draw them as image files")
+ADDRESSES = Kind(
+    "a table of web addresses",
+    (),
+    "save their column as a CSV with the name url, and name that file as the source",
+)
+NO_IMAGES_INSIDE = Kind("a table without images", (), "name the folder of the images themselves")
 
 
 KINDS = (
@@ -49,7 +71,10 @@ KINDS = (
     Kind("a Python pickle", (".pkl", ".pickle"), _ARRAYS, labels_too=True),
     Kind("MXNet's RecordIO", (".rec",), _ARRAYS),
     Kind("MNIST's IDX", ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz"), _ARRAYS),
-    Kind("TensorFlow records", (".tfrecord", ".tfrecords"), _ARRAYS),
+    Kind("TensorFlow records", (".tfrecord", ".tfrecords", ".tfrec"), _ARRAYS),
+    Kind("a PyTorch file", (".pt", ".pth"), _ARRAYS),
+    Kind("raw binary arrays", (".bin",), _ARRAYS),
+    Kind("FFCV's betons", (".beton",), "name the images that they were made of"),
     Kind("an LMDB database", (".mdb", ".lmdb"), _ARRAYS),
     Kind("an SQLite database", (".sqlite", ".sqlite3", ".db"), _ARRAYS, labels_too=True),
     Kind(
@@ -63,14 +88,9 @@ KINDS = (
         tuple(f".{one}" for one in sorted(RAW_ENDINGS)),
         "develop them to JPEG, PNG or TIFF",
     ),
-    Kind("a 7z archive", (".7z",), _UNPACK),
-    Kind("a RAR archive", (".rar",), _UNPACK),
-    Kind("a Zstandard archive", (".zst",), _UNPACK),
-    Kind(
-        "a part of a divided archive",
-        (".001", ".002", ".z01", ".z02", ".partaa", ".partab", ".part1", ".part01"),
-        "join the parts, and name the whole",
-    ),
+    Kind("a 7z archive", (".7z",), _UNPACK, is_archive=True),
+    Kind("a RAR archive", (".rar",), _UNPACK, is_archive=True),
+    Kind("a Zstandard archive", (".zst",), _UNPACK, is_archive=True),
     Kind("DICOM", (".dcm", ".dicom"), "save its slices as PNG or TIFF"),
     Kind("NIfTI", (".nii", ".nii.gz"), "save its slices as PNG or TIFF"),
     Kind("video", (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg"), "save frames of it as images"),
@@ -121,11 +141,7 @@ def are_pointers(heads: Sequence[bytes]) -> bool:
 
 def unread_archives(files: Iterable[Seen]) -> list[str]:
     """Names of archives beside images that we cannot open."""
-    return [
-        one.name
-        for one in files
-        if (kind := _by_ending(one.name)) and kind.remedy == _UNPACK and refusal(one.name)
-    ]
+    return [one.name for one in files if (kind := _by_ending(one.name)) and kind.is_archive]
 
 
 def unread_labels(files: Sequence[Seen], images: Sequence[str]) -> tuple[str, str] | None:
@@ -197,9 +213,23 @@ def _kind_of(one: Seen) -> Kind | None:
         return next(kind for kind in KINDS if ".pkl" in kind.endings)
     if one.name.lower().endswith((".csv", ".tsv")) and _is_of_pixels(head):
         return Kind("a table of pixels", (), _ARRAYS)
+    if one.name.lower().endswith((".ndjson", ".jsonl")) and b'"drawing"' in head:
+        return DRAWINGS
+    if one.name.lower().endswith(".parquet") and (opener := one.open) is not None:
+        with opener() as file:
+            return ADDRESSES if _has_addresses(file) else NO_IMAGES_INSIDE
     if sniff(head) == "zeroed_head" and head[128:132] == b"DICM":
         return next(kind for kind in KINDS if ".dcm" in kind.endings)
     return None
+
+
+def _has_addresses(file: BinaryIO) -> bool:
+    """Whether a Parquet file has a column of web addresses, as LAION's have."""
+    try:
+        names = pq.read_schema(file).names
+    except (pa.ArrowException, OSError):
+        return False
+    return any(plain(name) in URL_COLUMNS for name in names)
 
 
 def _is_of_pixels(head: bytes) -> bool:
@@ -212,5 +242,7 @@ def _by_ending(name: str) -> Kind | None:
     last = name.rpartition("/")[2].lower()
     if last in SYSTEM_NAMES:
         return None
+    if IS_PART.fullmatch(last):
+        return PARTS
     whole = _PART.sub("", last)
     return next((kind for kind in KINDS if whole.endswith(kind.endings)), None)

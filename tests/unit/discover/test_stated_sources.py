@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline_lib.discover.params import DiscoverParams
-from pipeline_lib.errors import OutputDamaged
+from pipeline_lib.errors import ConfigError, OutputDamaged
 from pipeline_lib.sources.source import read_sources
 from tests.unit.discover.listed import Discover, write
 
@@ -100,13 +100,13 @@ def test_doubtful_folders_are_warned_of_until_params_state_a_reading(
 def test_a_doubt_is_warned_of_once_and_again_when_it_is_another_one(
     discover: Discover, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As a params.yaml of an earlier release has it: a layout in doubt that nobody stated."""
+    """Where params.yaml states a layout, and folders came to which it may not be right."""
     for name in ("train/cat/1.jpg", "dev/cat/2.jpg"):
         write(tmp_path / "pics" / name)
 
     def warnings() -> list[str]:
         caplog.clear()
-        discover({"uri": "pics"})
+        discover({"uri": "pics", "layout": "class_folders"})
         return [record.message for record in caplog.records if record.levelname == "WARNING"]
 
     first = warnings()
@@ -122,15 +122,34 @@ def test_a_doubt_is_warned_of_once_and_again_when_it_is_another_one(
     assert warnings() == []
 
 
-def test_numbered_archives_are_warned_of_by_their_names(
-    discover: Discover, tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            [f"{number:06}.tar" for number in range(3)],
+            r"the archives are numbered like parts of one data set \(000000, 000001, 000002\) .*such as layout: flat",
+        ),
+        (
+            ["train/cat/1.jpg", "val/cat/2.jpg", "extra/3.jpg"],
+            "folders are named like splits .*such as layout: split_class_folders, splits: {train: train, val: val}",
+        ),
+        (
+            [*(f"{c}/{n}.jpg" for c in ("cat", "dog") for n in range(6)), "docs/1.jpg"],
+            r"probably no part of the data set \(found: /docs .*Remedy: leave them out with `exclude: \[/docs\]`",
+        ),
+        (
+            [f"2024-05-{day:02}/{n}.jpg" for day in (1, 2) for n in range(3)],
+            "folders are named by dates .*such as layout: flat",
+        ),
+    ],
+)  # fmt: skip
+def test_what_layout_auto_leaves_open_is_refused_with_the_choices(
+    discover: Discover, tmp_path: Path, names: list[str], message: str
 ) -> None:
-    for number in range(3):
-        write(tmp_path / "pics" / f"{number:06}.tar")
+    for name in names:
+        write(tmp_path / "pics" / name)
 
-    discover({"uri": "pics"})
+    with pytest.raises(ConfigError, match=message):
+        discover({"uri": "pics"})
 
-    assert (
-        "the archives are numbered like parts of one data set (000000, 000001, 000002)"
-        in caplog.text
-    )
+    discover({"uri": "pics", "role": "unlabelled"})  # whatever folders are called

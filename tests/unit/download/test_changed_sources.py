@@ -67,13 +67,13 @@ def test_new_files_change_no_shard_wherever_their_names_stand(
 def test_copied_and_touched_files_move_nothing(nightly: Take, tmp_path: Path) -> None:
     write_files(tmp_path / "pics", images(60))
     tar_of(tmp_path / "pics" / "more.tar", images(20))
-    first = nightly({"uri": "pics"}).bytes_by_file()
+    first = nightly({"uri": "pics", "layout": "leaf_folders"}).bytes_by_file()
     listing = (tmp_path / "listing.parquet").read_bytes()
     shutil.copytree(tmp_path / "pics", tmp_path / "copy")
     shutil.rmtree(tmp_path / "pics")
     shutil.move(tmp_path / "copy", tmp_path / "pics")
 
-    again = nightly({"uri": "pics"}).bytes_by_file()
+    again = nightly({"uri": "pics", "layout": "leaf_folders"}).bytes_by_file()
 
     assert (tmp_path / "listing.parquet").read_bytes() == listing
     assert again == first

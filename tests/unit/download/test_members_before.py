@@ -26,7 +26,7 @@ def nightly(take: Take, tmp_path: Path) -> Nightly:
         if accepted:
             wanted = f"uri: pics}}], withdrawn_accepted: '{accepted}'}}"
             (tmp_path / "params.yaml").write_text(PARAMS.replace("uri: pics}]}", wanted))
-        take({"uri": uri})
+        take({"uri": uri, "layout": "leaf_folders"})
         paths = {"deps": "sources.json", "outs": "out/members.parquet"}
         (tmp_path / "dvc.lock").write_text(
             yaml.safe_dump(

@@ -9,11 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.sources.doubt import doubt_of_source
 from pipeline_lib.sources.layout import LAYOUTS, detect_layout
 from pipeline_lib.sources.name_patterns import left_out_by
 from pipeline_lib.sources.reading import read_names
 from pipeline_lib.sources.source import Source, sources_as_json
+from pipeline_lib.sources.source_doubt import doubt_of_source
 from scripts.odd_folders import below, each
 
 DEV = {"train": "train", "dev": "val"}

@@ -97,7 +97,7 @@ def test_several_addresses_are_one_source(
 ) -> None:
     server.files |= {"a.tar": archive, "b.tar": archive}
 
-    taken = take({"uri": f"{server.url}/a.tar\n {server.url}/b.tar"})
+    taken = take({"uri": f"{server.url}/a.tar\n {server.url}/b.tar", "layout": "leaf_folders"})
 
     assert len(taken.members) == 2 * len(FILES)
     assert taken.read(f"pics/{address(server.url)}/b/0/0000.jpg") == FILES["0/0000.jpg"]

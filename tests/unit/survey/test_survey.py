@@ -177,7 +177,7 @@ def test_what_is_no_source_is_refused_with_what_would_be_one(tmp_path: Path) -> 
     remedy = "Remedy: name the folder, archive, s3://, gs:// or az:// prefix, or https://host/archive that holds images"
 
     with pytest.raises(
-        UsageError, match=f"one.png: this is one file, and not an archive. {remedy}"
+        UsageError, match=f"one.png: this is one file, and not an archive of images. {remedy}"
     ):
         look(tmp_path, "one.png")
     with pytest.raises(SourceMissing, match=f"gone: no such file or folder .*{remedy}"):
