@@ -87,7 +87,7 @@ def problems_of(
             "are no classes."
         )
     if received is None and (
-        strays := sorted(one for one in classes if one.lower() in NEVER_CLASSES)
+        strays := sorted(one for one in classes if one.lower() in PERHAPS_NONE)
     ):
         problems.append(f"{strays[0]} is read as a class: `--exclude {strays[0]}` leaves it out.")
     if received and labels[None]:

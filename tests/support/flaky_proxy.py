@@ -20,9 +20,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 from urllib.parse import urlsplit
+
+from tests.support.quiet_server import QuietServer
 
 
 @dataclass(frozen=True)
@@ -119,19 +121,15 @@ class FlakyProxy:
         self.upstream, self.choose = urlsplit(upstream), choose
         self.requests: list[Request] = []
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.proxy = self
-        if context:
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self._server.server_port}"
+        self._server = QuietServer(_Handler, self, context)
+        self.url = self._server.url
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__()
 
     def note(self, method: str, path: str, headers: Message) -> Request:
         """Record a request, and number it."""
@@ -141,24 +139,15 @@ class FlakyProxy:
         return request
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-    proxy: FlakyProxy
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: connections that break are what this is for."""
-
-
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: QuietServer
 
     def pass_on(self) -> None:
         """Ask the server behind, and give its answer with the fault that was chosen."""
         length = int(self.headers["Content-Length"] or 0)
         body = self.rfile.read(length) if length else None
-        proxy = self.server.proxy
+        proxy: FlakyProxy = self.server.owner
         headers = dict(self.headers.items())
         fault = proxy.choose(proxy.note(self.command, self.path, self.headers))
         if isinstance(fault, Drop):
@@ -189,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(
         self, headers: Mapping[str, str], body: bytes | None
     ) -> tuple[int, str, list[tuple[str, str]], bytes]:
-        upstream = self.server.proxy.upstream
+        upstream = self.server.owner.upstream
         connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=60)
         try:
             connection.putrequest(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import ssl
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
+
+from tests.support.quiet_server import QuietServer
 
 
 @dataclass(frozen=True)
@@ -50,20 +51,15 @@ class WebServer:
         self.answers: dict[str, Answer | Callable[[Asked], Answer | None]] = {}
         self.kinds: dict[str, str] = {}
         self.asked: list[Asked] = []
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.web = self
-        if context:
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.port = self._server.server_port
-        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.port}"
+        self._server = QuietServer(_Handler, self, context)
+        self.port, self.url = self._server.server_port, self._server.url
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__()
 
     def version_headers(self, data: bytes) -> dict[str, str]:
         """The headers that name the version of these bytes."""
@@ -77,21 +73,13 @@ class WebServer:
         }[self.versions]
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-    web: WebServer
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients may leave early."""
-
-
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: QuietServer
 
     def do_GET(self) -> None:
-        web, path = self.server.web, self.path.partition("?")[0].lstrip("/")
+        web: WebServer = self.server.owner
+        path = self.path.partition("?")[0].lstrip("/")
         asked = Asked(self.command, self.path, dict(self.headers.items()))
         web.asked.append(asked)
         chosen = web.answers.get(path)
@@ -124,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _give(self, answer: Answer, path: str) -> None:
         self.send_response(answer.status)
         self.send_header(
-            "Content-Type", self.server.web.kinds.get(path, "application/octet-stream")
+            "Content-Type", self.server.owner.kinds.get(path, "application/octet-stream")
         )
         for name, value in answer.headers.items():
             self.send_header(name, value)

@@ -129,3 +129,10 @@ def test_what_a_table_says_strangely_is_remarked(pics: Path) -> None:
     assert "Many images have a class of their own (12 classes of 12 images)" in said
     assert "12 images lie in a folder of another split than the table names (train/0.jpg)" in said
     assert "The splits are taken from the table" in said
+
+
+def test_a_folder_that_is_perhaps_no_class_is_remarked_with_what_leaves_it_out(pics: Path) -> None:
+    write(pics, images([f"{c}/{n}.jpg" for c in ("cat", "dog", "trash") for n in range(4)]))
+
+    assert "trash is read as a class: `--exclude trash` leaves it out." in init(pics).problems
+    assert init(pics, exclude=("trash",)).classes == (("cat", 4), ("dog", 4))
