@@ -57,18 +57,19 @@ def _statements(files: Files, name: str, stated: LabelsFile) -> Iterator[Stateme
             raise BadData(
                 f"annotations of category {category}, which has no name", file=file, remedy=remedy
             )
-    n_several, example = 0, ""
+    n_several, example, have_boxes = 0, "", True
     for number, (image, path) in enumerate(names.items(), 1):
         boxes = [Box(categories[category], *box) for category, box in objects.of(image)]
         label = class_of(boxes, stated.several)
         if label == REFUSED:
             n_several += 1
+            have_boxes &= any(box.area for box in boxes)
             example = example or f"{path}: {', '.join(sorted({box.label for box in boxes}))}"
             continue
         extras = as_extras(boxes)
         yield Statement(number, path, label, extras=extras)
     if n_several:
-        raise several_classes(n_several, len(names), example, file=file)
+        raise several_classes(n_several, len(names), example, file=file, have_boxes=have_boxes)
 
 
 class _Objects:

@@ -51,18 +51,21 @@ def stated_by_cvat(files: Files, names: Sequence[str], stated: LabelsFile) -> St
 
 
 def _statements(files: Files, name: str, stated: LabelsFile) -> Iterator[Statement]:
-    n_several, number, example = 0, 0, ""
+    n_several, number, example, have_boxes = 0, 0, "", True
     for number, one in enumerate(_images(files, name), 1):
         said = one.tags or one.shapes
         label = class_of(said, stated.several)
         if label == REFUSED:
             n_several += 1
+            have_boxes &= any(box.area for box in said)
             example = example or f"{one.name}: {', '.join(sorted({box.label for box in said}))}"
             continue
         split = split_names([one.split]).get(one.split, "")
         yield Statement(number, one.name, label, split, as_extras(one.shapes))
     if n_several:
-        raise several_classes(n_several, number, example, file=files.at(name))
+        raise several_classes(
+            n_several, number, example, file=files.at(name), have_boxes=have_boxes
+        )
 
 
 def _images(files: Files, name: str) -> Iterator[_Image]:
@@ -102,9 +105,13 @@ def _images(files: Files, name: str) -> Iterator[_Image]:
 
 
 def _box(attributes: Mapping[str, str]) -> Box:
-    """Its place is that of a box; other shapes and tags have none."""
+    """The box of a shape, or around its points; a tag has none."""
     try:
-        left, top, right, bottom = (float(attributes.get(key, 0)) for key in CORNERS)
+        if points := attributes.get("points"):
+            x, y = zip(*(map(float, point.split(",")) for point in points.split(";")), strict=True)
+            left, top, right, bottom = min(x), min(y), max(x), max(y)
+        else:
+            left, top, right, bottom = (float(attributes.get(key, 0)) for key in CORNERS)
     except ValueError:
         left = top = right = bottom = 0.0
     return Box(attributes["label"], left, top, right - left, bottom - top)

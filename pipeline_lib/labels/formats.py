@@ -83,7 +83,8 @@ def read_labels(
     names = files.matching(stated.inside) if stated.inside else list(files.names)
     class_names = read_class_names(files, stated.classes) if stated.classes else NO_NAMES
     asked = Asked(files, names, stated, members, subject_column, class_names)
-    return receive(FORMATS[stated.format].read(asked), members=members, file=file)
+    said = FORMATS[stated.format].read(asked)
+    return receive(said, members=members, file=file, split_values=stated.split_values or {})
 
 
 def recognise(files: Files, members: frozenset[str]) -> list[LabelsFile]:

@@ -13,7 +13,7 @@ from pipeline_lib.labels.combinations import BETWEEN, combinations
 from pipeline_lib.labels.finder import Finder
 from pipeline_lib.labels.folder_classes import FolderClasses
 from pipeline_lib.labels.statements import NO_VALUE, Part, Stated, Statement, split_in
-from pipeline_lib.labels.undecided import combined_classes, differing_lines
+from pipeline_lib.labels.undecided import IN_PARAMS, combined_classes, differing_lines
 from pipeline_lib.sources.class_remarks import class_remarks
 from pipeline_lib.sources.split_names import split_names
 
@@ -61,8 +61,11 @@ class ReceivedLabels:
     by_folder: bool = False
 
 
-def receive(stated: Stated, *, members: frozenset[str], file: str) -> ReceivedLabels:
-    """Match all statements with the images of a source, reading each file once. members: the images' names.
+def receive(
+    stated: Stated, *, members: frozenset[str], file: str, split_values: Mapping[str, str]
+) -> ReceivedLabels:
+    """Match all statements with the images of a source, reading each file once. members: the images' names. split_values:
+    what cells of splits stand for, where a person said so.
 
     Raises BadData: a line that names several images or none, two classes for one image, an unknown split, no line
     about an image of the source, and what reading the files raises.
@@ -77,7 +80,7 @@ def receive(stated: Stated, *, members: frozenset[str], file: str) -> ReceivedLa
     without = tuple(sorted(members - class_of.keys()))
     return ReceivedLabels(
         class_of,
-        _meaning_of_splits(gathered.splits.cells, stated.split_column, file)
+        _meaning_of_splits(gathered.splits.cells, stated.split_column, file, split_values)
         | gathered.file_splits_beside(),
         gathered.subjects.cells,
         stated.said,
@@ -245,14 +248,21 @@ def _of_one_class(class_of: Mapping[str, str], stated: Stated, file: str) -> Map
     raise combined_classes(len(examples), len(class_of), example, file=file)
 
 
-def _meaning_of_splits(cells: Mapping[str, str], column: str, file: str) -> dict[str, str]:
+def _meaning_of_splits(
+    cells: Mapping[str, str], column: str, file: str, said: Mapping[str, str]
+) -> dict[str, str]:
     spellings = set(cells.values())
-    meaning = split_names(spellings) if len(spellings) > 1 else {}
-    for cell in spellings - meaning.keys():
+    others = spellings - said.keys()
+    meaning = split_names(others) if len(others) > 1 else {}
+    for cell in others - meaning.keys():
         meaning |= split_names([cell])
-    strange = sorted(spellings - meaning.keys())
+    strange = sorted(others - meaning.keys())
     if strange:
-        remedy = "write train, val or test, or rename the column"
+        remedy = (
+            f"say what they stand for: `perennial init --split-values {strange[0]}=train,...`, or `split_values` in `labels` "
+            f"of {IN_PARAMS}; or write train, val or test, or rename the column"
+        )
         what = f"column {column} has values that are not splits"
         raise BadData(what, file=file, value=some(strange), remedy=remedy)
+    meaning |= said
     return {member: meaning[cell] for member, cell in cells.items()}

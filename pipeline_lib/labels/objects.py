@@ -21,6 +21,11 @@ class Box:
     width: float
     height: float
 
+    @property
+    def area(self) -> float:
+        """Square pixels; 0 where no box is given."""
+        return self.width * self.height
+
     def as_json(self) -> dict[str, object]:
         """For the extras."""
         sides = {"x": self.x, "y": self.y, "width": self.width, "height": self.height}
@@ -28,7 +33,7 @@ class Box:
 
 
 def class_of(boxes: Sequence[Box], rule: Several) -> str:
-    """The class of an image with these objects; "" for none, REFUSED where they differ and `rule` refuses that."""
+    """The class of an image with these objects; "" for none, REFUSED where they differ and `rule` does not settle it."""
     classes = {box.label for box in boxes}
     if len(classes) == 1:
         return boxes[0].label
@@ -38,8 +43,11 @@ def class_of(boxes: Sequence[Box], rule: Several) -> str:
         return REFUSED
     if rule == "combined":
         return BETWEEN.join(sorted(classes))
+    largest = max(box.area for box in boxes)
+    if not largest:  # tags and points: none is larger than another
+        return REFUSED
     # the name decides between boxes of one size, so that no order of the file does
-    return max(boxes, key=lambda box: (box.width * box.height, box.label)).label
+    return max(boxes, key=lambda box: (box.area, box.label)).label
 
 
 def as_extras(boxes: Sequence[Box]) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline_lib.params_file import Params
 
@@ -47,6 +47,11 @@ class LabelsFile(Params):
         "holds the class, such as cls, txt or json.label",
     )
     split: str | None = Field(None, description="column of the splits; null: found by its name")
+    split_values: dict[str, Literal["train", "val", "test"]] | None = Field(
+        None,
+        description="what the cells of the column of splits stand for, such as {0: train, 1: val, 2: test}; null: they are "
+        "train, val and test in their usual spellings",
+    )
     classes: str | None = Field(
         None,
         description="file in the same place that names the classes of numbered labels: line n for number n from 0, "
@@ -62,6 +67,14 @@ class LabelsFile(Params):
     def has(self, name: str) -> bool:
         """Whether a file of the source is one of `inside`."""
         return any(fits(pattern, name) for pattern in self.inside)
+
+    @field_validator("split_values", mode="before")
+    @classmethod
+    def _numbers_are_texts(cls, values: object) -> object:
+        """YAML reads 0 and 1 as numbers."""
+        if not isinstance(values, dict):
+            return values
+        return {str(cell): split for cell, split in values.items()}
 
     @model_validator(mode="after")
     def _is_somewhere(self) -> LabelsFile:

@@ -42,13 +42,21 @@ def differing_lines(what: str, value: str, *, file: str) -> LabelsUndecided:
     return error
 
 
-def several_classes(n_several: int, n_images: int, example: str, *, file: str) -> LabelsUndecided:
-    """Annotations name objects of several classes in one image."""
-    remedy = (
-        "say which class such an image gets: `several: largest` (of the largest box) or `several: leave_out` (none) in "
-        f"`labels` of {IN_PARAMS}, or `perennial init --several RULE`"
-    )
+def several_classes(
+    n_several: int, n_images: int, example: str, *, file: str, have_boxes: bool = True
+) -> LabelsUndecided:
+    """Annotations name objects of several classes in one image. have_boxes: so that one is the largest."""
+    choices = ("largest", "leave_out") if have_boxes else ("leave_out", "combined")
+    meaning = {
+        "largest": "of the largest box",
+        "leave_out": "none",
+        "combined": "each combination is a class of its own",
+    }
+    said = " or ".join(f"`several: {rule}` ({meaning[rule]})" for rule in choices)
+    remedy = f"say which class such an image gets: {said} in `labels` of {IN_PARAMS}, or `perennial init --several RULE`"
     what = f"{n_several} of {n_images} images have objects of several classes"
+    if not have_boxes:
+        what += ", some without boxes"
     error = LabelsUndecided(what, file=file, value=example, remedy=remedy)
-    error.key, error.choices = "several", ("largest", "leave_out")
+    error.key, error.choices = "several", choices
     return error

@@ -53,7 +53,7 @@ def stated_by_voc(files: Files, names: Sequence[str], stated: LabelsFile) -> Sta
     split_of = _splits(files, [name for name in names if name.lower().endswith(".txt")])
 
     def statements() -> Iterator[Statement]:
-        n_several, example = 0, ""
+        n_several, example, have_boxes = 0, "", True
         for number, name in enumerate(annotations, 1):
             data = files.head(name, MOST_XML_BYTES + 1)
             image, boxes = read_annotation(data, file=files.at(name))
@@ -61,6 +61,7 @@ def stated_by_voc(files: Files, names: Sequence[str], stated: LabelsFile) -> Sta
             label = class_of(boxes, stated.several)
             if label == REFUSED:
                 n_several += 1
+                have_boxes &= any(box.area for box in boxes)
                 example = example or f"{name}: {', '.join(sorted({box.label for box in boxes}))}"
                 continue
             extras = as_extras(boxes)
@@ -68,7 +69,9 @@ def stated_by_voc(files: Files, names: Sequence[str], stated: LabelsFile) -> Sta
             yield Statement(number, stem or image, label, split_of.get(stem, ""), extras)
         if n_several:
             file = files.address or annotations[0]
-            raise several_classes(n_several, len(annotations), example, file=file)
+            raise several_classes(
+                n_several, len(annotations), example, file=file, have_boxes=have_boxes
+            )
 
     said = "the class of an image's objects" + (", splits by ImageSets" if split_of else "")
     said += {

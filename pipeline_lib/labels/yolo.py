@@ -55,18 +55,21 @@ def stated_by_yolo(
     texts = {one: text for one, text in texts_of(files, members).items() if text in wanted}
 
     def statements() -> Iterator[Statement]:
-        n_several, example = 0, ""
+        n_several, example, have_boxes = 0, "", True
         for number, (member, name) in enumerate(texts.items(), 1):
             boxes = _boxes(files, name, class_names)
             label = class_of(boxes, stated.several)
             if label == REFUSED:
                 n_several += 1
+                have_boxes &= any(box.area for box in boxes)
                 example = example or f"{name}: {', '.join(sorted({box.label for box in boxes}))}"
                 continue
             extras = {"boxes_percent": [box.as_json() for box in boxes]} if boxes else {}
             yield Statement(number, member, label, extras=extras, member=member)
         if n_several:
-            raise several_classes(n_several, len(texts), example, file=files.address)
+            raise several_classes(
+                n_several, len(texts), example, file=files.address, have_boxes=have_boxes
+            )
 
     said = "the class of an image's objects"
     said += f", named by {class_names.file}" if class_names.file else ""

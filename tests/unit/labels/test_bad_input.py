@@ -163,3 +163,22 @@ def test_an_object_is_no_class_and_an_empty_one_is_none() -> None:
         read("l.jsonl", record, label="kind")
     assert read("l.jsonl", record, label="kind.name").class_of == {"1.jpg": "cat"}
     assert read("l.csv", b'file,label\n1.jpg,"{}"\n2.jpg,cat\n').class_of == {"2.jpg": "cat"}
+
+
+def test_no_tag_is_the_largest_and_a_polygon_is_as_large_as_the_box_around_it() -> None:
+    def cvat(inside: str) -> bytes:
+        image = f'<image id="0" name="1.jpg" width="9" height="9">{inside}</image>'
+        return f"<annotations><meta/>{image}</annotations>".encode()
+
+    tags = cvat('<tag label="cat"/><tag label="dog"/>')
+    shapes = cvat(
+        '<box label="dog" xtl="0" ytl="0" xbr="2" ybr="2"/>'
+        '<polygon label="cat" points="0.0,0.0;5.0,0.0;0.0,4.0"/>'
+    )
+
+    for rule in ("refuse", "largest"):
+        with pytest.raises(LabelsUndecided, match=r"some without boxes .*1.jpg: cat, dog") as asked:
+            read("a.xml", tags, format="cvat", several=rule)
+        assert asked.value.choices == ("leave_out", "combined")
+    assert read("a.xml", tags, format="cvat", several="combined").class_of == {"1.jpg": "cat|dog"}
+    assert read("a.xml", shapes, format="cvat", several="largest").class_of == {"1.jpg": "cat"}

@@ -183,3 +183,15 @@ def test_a_name_in_other_capitals_or_with_a_query_is_found_where_no_other_is(
     members = frozenset({"IMG_1.JPG", "cats/a.JPG", "Twin.jpg", "twIn.jpg", "a/B c.png"})
 
     assert sorted(Finder(members).find(cell)) == found
+
+
+def test_numbers_of_splits_mean_what_a_person_says() -> None:
+    text = table("filename,label,split", lambda n: f"{n}.jpg,{pet(n)},{n % 3}")
+
+    with pytest.raises(BadData, match="not splits .*0, 1, 2.* --split-values 0=train,"):
+        read(text)
+    labels = read(text, split_values={0: "train", 1: "val", 2: "test"})
+
+    assert [labels.split_of[f"{n}.jpg"] for n in range(4)] == ["train", "val", "test", "train"]
+    with pytest.raises(BadData, match=r"not splits \(found: 2\)"):
+        read(text, split_values={0: "train", 1: "val"})
