@@ -13,12 +13,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
 import pytest
 import sklearn
-from moto.server import ThreadedMotoServer
 from PIL import Image
 
+from testing.s3_server import environment, s3_server
 from tests.support.emulators import BUCKET, Emulator, azure, google
 
 pytestmark = pytest.mark.service
@@ -51,26 +50,10 @@ class Bucket:
 
 @contextlib.contextmanager
 def on_s3(objects: Mapping[str, bytes], folder: Path) -> Iterator[Bucket]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    environment = {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": str(folder / "no-config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(folder / "no-credentials"),
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "PERENNIAL_S3_ENDPOINT_URL": url,
-    }
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
-    client.create_bucket(Bucket=BUCKET)
-    for key, data in objects.items():
-        client.put_object(Bucket=BUCKET, Key=key, Body=data)
-    yield Bucket("s3", environment)
-    server.stop()
+    with s3_server(BUCKET) as server:
+        server.put(objects)
+        address = {"PERENNIAL_S3_ENDPOINT_URL": server.url}
+        yield Bucket("s3", {**environment(folder), **address})
 
 
 @contextlib.contextmanager
