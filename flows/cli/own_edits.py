@@ -31,6 +31,22 @@ def refuse_to_lose_edits(params: Path, settings: Settings) -> None:
     )
 
 
+def replaced_edits(params: Path, text: str, settings: Settings) -> list[str]:
+    """A line for people about edits since the last `init`, committed ones too, that a new text does not hold."""
+    written = _written(params, settings)
+    if written is None or not params.exists():
+        return []
+    new = {_cut(line) for line in text.splitlines()}
+    edits = _edits(written, params.read_text(encoding="utf-8", errors="replace"))
+    lost = [one for one in edits if one.startswith("line ") and one.partition(": ")[2] not in new]
+    if not lost:
+        return []
+    more = f"; and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
+    return [
+        f"replaced edits of {params.name}: {'; '.join(lost[:SHOWN])}{more} (git has what was committed)"
+    ]
+
+
 def write_params(params: Path, text: str, settings: Settings) -> None:
     """Write params.yaml, and what it holds into the state folder: the next `init` may replace it."""
     from pipeline_lib.files.atomic import write_text

@@ -14,7 +14,7 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ from pipeline_lib.files.yaml_files import read_yaml
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.release.datasheet_answers import TODO, fresh_about
 from pipeline_lib.sources.layout import LAYOUTS
+from pipeline_lib.sources.source import Source
 from pipeline_lib.sources.withdrawn import decision, other_address
 from pipeline_lib.survey.answers import NO_LABELS, SourceAnswer
 from pipeline_lib.survey.class_words import ClassWord, lines_of_words
-from pipeline_lib.survey.look import Survey
+from pipeline_lib.survey.earlier_entries import EarlierSource, earlier_sources
+from pipeline_lib.survey.entries import SurveyedSource, pooled
 from pipeline_lib.survey.subjects import DECLINED
 
 DATASHEET, OVERRIDES, GROUPS, CLASSES = (
@@ -46,19 +48,25 @@ OURS = re.compile(rf"^model_name = .*{re.escape(MARK)} .*\n?", re.MULTILINE)
 
 @dataclass(frozen=True)
 class NewData:
-    """The source that the repository is about from now on, beside what params.yaml named before.
+    """The labelled sources that the repository is about from now on, beside what params.yaml named before.
 
-    classes: as surveyed; empty where names tell none. words: what the source says of them. earlier: the entries of
-    discover.sources before, as they stand in the file. is_new: whether it is other data; a source that only moved has its
-    name and some of its classes still.
+    name, uri: of the first; others: of those after it, name -> address. classes: as surveyed; empty where names tell none.
+    words: what the sources say of them. earlier: the sources before. is_new: whether it is other data; a source that only
+    moved has its name and some of its classes still.
     """
 
     name: str
     uri: str
     classes: frozenset[str]
-    earlier: tuple[Mapping[str, Any], ...]
+    earlier: tuple[EarlierSource, ...]
     is_new: bool
     words: tuple[ClassWord, ...] = ()
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Name -> address."""
+        return {self.name: self.uri, **self.others}
 
 
 @dataclass(frozen=True)
@@ -71,42 +79,61 @@ class Renewal:
     words: str = ""
 
 
-def new_data(found: Survey, name: str, origin: Path) -> NewData:
-    """The source surveyed, compared with the params.yaml that is there and with what was last known of its classes."""
-    classes, earlier = (
-        frozenset(class_id for class_id, _ in found.classes),
-        _sources(origin / "params.yaml"),
-    )
-    known = _classes_before(origin)
+def is_other_data(
+    labelled: Sequence[SurveyedSource], earlier: Sequence[EarlierSource], origin: Path
+) -> bool:
+    """Whether no source that was surveyed is one of those before, compared with what was last known of their classes."""
+    classes, known = _classes_of(labelled), _classes_before(origin)
     may_have_moved = not (classes and known) or bool(classes & known)
-    is_same = any(
-        source.get("name") == name and (source.get("uri") == found.uri or may_have_moved)
-        for source in earlier
+    now = {one.name: one.found.uri for one in labelled}
+    return not any(
+        one.name in now and (now[one.name] == one.uri or may_have_moved) for one in earlier
     )
-    return NewData(name, found.uri, classes, earlier, is_new=not is_same, words=found.words)
 
 
-def decision_on_address(params: str, data: NewData) -> str:
-    """The text of params.yaml with the decision that a source's name stands for other data from now on, where it does.
+def new_data(
+    labelled: Sequence[SurveyedSource], earlier: tuple[EarlierSource, ...], *, is_new: bool
+) -> NewData:
+    """The data that these sources are."""
+    first = labelled[0]
+    others = {one.name: one.found.uri for one in labelled[1:]}
+    words = pooled(labelled).words
+    classes = _classes_of(labelled)
+    return NewData(first.name, first.found.uri, classes, earlier, is_new, words, others)
 
-    Without it `discover` would ask: a name whose new address holds nothing of the old images may be a mistake.
+
+def _classes_of(labelled: Sequence[SurveyedSource]) -> frozenset[str]:
+    return frozenset(class_id for one in labelled for class_id, _ in one.found.classes)
+
+
+def decision_on_address(
+    params: str, addresses: Mapping[str, str], earlier: Sequence[EarlierSource]
+) -> str:
+    """The text of params.yaml with the decision that names of sources stand for other data from now on, where they do.
+
+    addresses: of all sources now, in their order. Without the decision `discover` would ask: a name whose new address holds
+    nothing of the old images may be a mistake.
     """
-    before = next(
-        (str(source.get("uri")) for source in data.earlier if source.get("name") == data.name),
-        data.uri,
-    )
-    if before == data.uri:
+    before = {one.name: one.uri for one in earlier}
+    moved = {
+        name: other_address(name, before[name], uri)
+        for name, uri in addresses.items()
+        if before.get(name, uri) != uri
+    }
+    if not moved:
         return params
-    code = decision([other_address(data.name, before, data.uri)])
-    why = f"`perennial init`: {data.name} is at another address now"
-    return params.replace("discover:\n", f"discover:\n  withdrawn_accepted: '{code}'  # {why}\n", 1)
+    be = "is" if len(moved) == 1 else "are"
+    why = f"`perennial init`: {', '.join(moved)} {be} at another address now"
+    line = f"  withdrawn_accepted: '{decision(list(moved.values()))}'  # {why}\n"
+    return params.replace("discover:\n", f"discover:\n{line}", 1)
 
 
 def answer_before(origin: Path, uri: str) -> SourceAnswer:
     """What people have said of this address before, as params.yaml states it: layout with splits, and subjects."""
     answer = SourceAnswer()
-    for source in _sources(origin / "params.yaml"):
-        if source.get("uri") != uri:
+    for earlier in earlier_sources(origin / "params.yaml"):
+        source = earlier.content
+        if earlier.uri != uri:
             continue
         splits, layout = source.get("splits"), source.get("layout")
         if isinstance(splits, dict) and layout in {"auto", *LAYOUTS}:
@@ -165,30 +192,19 @@ def renewals(origin: Path, data: NewData) -> list[Renewal]:
     return [renewal for renewal in each if renewal]
 
 
-def no_longer_read(data: NewData, found: Survey) -> list[str]:
-    """The labels, votes and subjects of earlier sources, which the new params.yaml does not name."""
-    named = [
-        (source, key)
-        for source in data.earlier
-        for key in ("labels", "votes", "subjects")
-        if source.get(key) and not (key == "labels" and _stated(source[key]) == found.labels)
+def no_longer_read(earlier: Sequence[EarlierSource], now: Sequence[Source]) -> list[str]:
+    """The labels, votes and subjects of sources before that none names any more."""
+    named: list[object] = [
+        one for source in now for one in (source.labels_stated, source.votes, source.subjects)
     ]
-    return [f"{source[key]} ({key} of {source.get('name')})" for source, key in named]
-
-
-def _sources(params: Path) -> tuple[Mapping[str, Any], ...]:
-    try:
-        sources = (read_yaml(params).get("discover") or {}).get("sources") or ()
-    except (
-        ConfigError,
-        AttributeError,
-    ):  # it is about to be written anew, whatever is wrong with it
-        return ()
-    return (
-        tuple(source for source in sources if isinstance(source, dict))
-        if isinstance(sources, list)
-        else ()
-    )
+    gone = [
+        (one, key)
+        for one in earlier
+        for key in ("labels", "votes", "subjects")
+        if (stated := one.content.get(key))
+        and (_stated(stated) if key == "labels" else stated) not in named
+    ]
+    return [f"{one.content[key]} ({key} of {one.name})" for one, key in gone]
 
 
 def _classes_before(origin: Path) -> frozenset[str]:
@@ -200,7 +216,7 @@ def _classes_before(origin: Path) -> frozenset[str]:
 
 def _datasheet(origin: Path, data: NewData) -> Renewal | None:
     path = origin / DATASHEET
-    fresh = fresh_about({data.name: data.uri}, data.classes)
+    fresh = fresh_about(data.addresses, data.classes)
     if not path.exists():
         return Renewal(DATASHEET, fresh, "there was none")
     text = path.read_bytes()
@@ -211,11 +227,11 @@ def _datasheet(origin: Path, data: NewData) -> Renewal | None:
         return Renewal(
             DATASHEET, fresh, "nobody had filled it in, and it was of other sources or classes"
         )
-    if addresses.get(data.name) == data.uri:
+    if any(addresses.get(name) == uri for name, uri in data.addresses.items()):
         return None
     if hashlib.sha256(text).hexdigest() in DEMO_DATASHEETS:
         return Renewal(DATASHEET, fresh, "it was the demo's")
-    if data.name in addresses and not data.is_new:
+    if not data.is_new and addresses.keys() & data.addresses.keys():
         return None  # of another address: a release asks for it
     return Renewal(
         DATASHEET,
@@ -256,8 +272,8 @@ def _groups(origin: Path, data: NewData) -> Renewal | None:
 
 def _of_images(file: str, fresh: str, ids: Sequence[str | None], data: NewData) -> Renewal | None:
     """Lines about images. ids: of each line its image_id, None where it names the image otherwise."""
-    before = () if data.is_new else (str(source.get("name")) for source in data.earlier)
-    names = {data.name, *before}
+    before = () if data.is_new else (one.name for one in data.earlier)
+    names = {*data.addresses, *before}
     all_strange = all(one is not None and one.partition("/")[0] not in names for one in ids)
     if not ids or not (all_strange or (data.is_new and data.earlier)):
         return None

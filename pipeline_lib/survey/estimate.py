@@ -6,6 +6,7 @@ A few images are decoded and converted, and a fresh network takes two training s
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,21 +49,32 @@ class RunEstimate:
         return self.shards_bytes + self.betons_bytes + self.other_bytes
 
 
-def scale(trial: CostTrial, survey: Survey, params: LineParams, *, workers: int) -> RunEstimate:
-    """What all images cost, when one costs what the trial found. workers: processes that prepare images."""
+def scale(
+    trial: CostTrial,
+    survey: Survey,
+    params: LineParams,
+    *,
+    workers: int,
+    others: Sequence[Survey] = (),
+) -> RunEstimate:
+    """What all images cost, when one costs what the trial found. workers: processes that prepare images.
+
+    others: sources that are prepared and not trained on.
+    """
     n, splits = survey.n_images, dict(survey.splits)
+    n_prepared = n + sum(one.n_images for one in others)
     n_test = splits.get("test") or round(n * params.curate.test_fraction)
     n_val = splits.get("val") or round(n * params.curate.val_fraction)
     recipe = params.train
     n_train = n - n_test - n_val
     return RunEstimate(
         n=trial.n,
-        prepare_s=n * trial.prepare_s / workers + n * CURATE_S,
+        prepare_s=n_prepared * trial.prepare_s / workers + n_prepared * CURATE_S,
         train_s=training_s(recipe, trial.step, n_train=n_train, n_val=n_val),
         other_s=(n_test + n_val) * trial.step.look_s + STARTS_S,
-        shards_bytes=survey.size_bytes,
-        betons_bytes=n * trial.kept_bytes,
-        other_bytes=n * TABLES_BYTES + MODEL_COPIES * trial.weights_bytes,
+        shards_bytes=survey.size_bytes + sum(one.size_bytes for one in others),
+        betons_bytes=n_prepared * trial.kept_bytes,
+        other_bytes=n_prepared * TABLES_BYTES + MODEL_COPIES * trial.weights_bytes,
     )
 
 

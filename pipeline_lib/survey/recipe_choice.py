@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline_lib.curate.params import CurateParams
 from pipeline_lib.inspect.feature_choice import FeatureChoice, choose_features, describes_images
-from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.safe_text import visible
-from pipeline_lib.sources.schemes import scheme_of
+from pipeline_lib.survey.entries import SurveyedSource, pooled, quoted
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.subject_splits import split_subjects
 from pipeline_lib.survey.weight_choice import TO_FETCH, WeightChoice, Weights
@@ -26,10 +25,6 @@ LEAST_STEPS = 400
 MIN_TARGET_BYTES, MAX_TARGET_BYTES = 1 << 16, 1 << 30
 FEW_IMAGES = 100_000  # up to here photographs gain from weights that saw a million others; a choice, not measured here
 NOTHING = WeightChoice(None)
-VOTES = (
-    "      labels: null  # no class folders: name a CSV with the columns filename,label (docs/labels.md)\n"
-    "      votes: null  # or what several people said: member,annotator,label\n"
-)
 SALT = "  split_salt: '{}'  # the first that puts subjects of every class into each split, as far as there are enough"
 TEMPLATE = """\
 # Everything that changes results, one section per stage; `perennial params` says what every key means, with its bounds.
@@ -37,10 +32,7 @@ TEMPLATE = """\
 discover:
   refresh: always  # look at the source at each run; never: keep the last listing; 24: after a day
   sources:
-    - name: {name}
-      uri: {uri}
-      layout: {layout}  # what was recognised, or said; docs/parameters.md has the others
-{more}
+{sources}
 download:
   # A shard, the unit of work and reuse, is about this large.
   shard_min_bytes: {min_bytes}
@@ -81,9 +73,22 @@ class Advice:
 
 
 def advise(
-    survey: Survey, *, name: str, choice: WeightChoice = NOTHING, is_named: bool = False
+    survey: Survey,
+    *,
+    name: str,
+    choice: WeightChoice = NOTHING,
+    is_named: bool = False,
+    others: Sequence[SurveyedSource] = (),
+    entries: Sequence[str] | None = None,
 ) -> Advice:
-    """The params.yaml for a source. choice: weights to start from; is_named: a person chose them."""
+    """The params.yaml for a source. choice: weights to start from; is_named: a person chose them.
+
+    others: further sources of labelled images, which are trained on together. entries: the text of discover.sources,
+    where it holds more than the source alone.
+    """
+    labelled = [SurveyedSource(name, survey), *others]
+    entries = entries or [one.entry for one in labelled]
+    survey = pooled(labelled)
     side_px = survey.short_side_px or SMALL_PX + 1
     weights = choice.weights
     features = choose_features(survey.short_side_px)
@@ -103,14 +108,17 @@ def advise(
             min(max(survey.size_bytes // SHARDS, MIN_TARGET_BYTES), MAX_TARGET_BYTES) - 1
         ).bit_length()
     )
-    splits = split_subjects(survey.subjects.pairs, name, dict(survey.splits))
+    pairs = {
+        (label, f"{one.name}:{subject}")
+        for one in labelled
+        for label, subject in one.found.subjects.pairs
+    }
+    splits = split_subjects(pairs, dict(survey.splits))
     usual_salt = CurateParams().split_salt
     params = TEMPLATE.format(
         uri=quoted(survey.uri),
-        name=name,
+        sources="".join(entries),
         summary=f"{survey.n_images} images, {len(survey.classes)} classes, median short side {side_px} px",
-        layout=survey.keys.layout,
-        more=_more(survey),
         min_bytes=target // 4,
         target_bytes=target,
         max_bytes=target * 2,
@@ -135,65 +143,6 @@ def advise(
         f"{features.meaning}, as {features.why}",
         splits.lacking,
     )
-
-
-def _more(survey: Survey) -> str:
-    """What a person answered, or must still say, of classes and splits."""
-    lines = reading_in_params(survey)
-    if survey.labels:
-        columns = visible(" ".join(survey.columns.split()))  # one line: a comment ends with it
-        lines += f"      labels: {labels_in_params(survey.labels)}  # {columns}\n"
-    elif survey.labels_declined and survey.classes:
-        lines += "      labels: null  # a person said that the folders tell the classes\n"
-    if survey.subjects.taken:
-        taken = survey.subjects.taken
-        why = f"{taken.n_subjects} subjects, none of which spans two splits"
-        lines += f"      subject_from: {quoted(taken.subject_from)}  # {why}\n"
-    elif survey.subjects.declined:
-        lines += "      subject_from: null  # a person said that no two images show one subject\n"
-    return lines + ("" if survey.classes else VOTES)
-
-
-def reading_in_params(survey: Survey) -> str:
-    """Lines of a source: how names are read, and which are left out."""
-    keys, lines = survey.keys, ""
-    if keys.splits is not None:
-        splits = ", ".join(f"{quoted(folder)}: {split}" for folder, split in keys.splits.items())
-        why = "which folders are splits; others have no class" if splits else "no folder is a split"
-        lines += f"      splits: {{{splits}}}  # {why}\n"
-    if keys.depth:
-        above = "folder" if keys.depth == 1 else "folders"
-        lines += f"      depth: {keys.depth}  # {above} above the first that tells\n"
-    if keys.class_from:
-        lines += (
-            f"      class_from: {quoted(keys.class_from)}  # what the class is called in a name\n"
-        )
-    if keys.split_from:
-        lines += (
-            f"      split_from: {quoted(keys.split_from)}  # what the split is called in a name\n"
-        )
-    if keys.include:
-        lines += (
-            f"      include: [{', '.join(map(quoted, keys.include))}]  # nothing else is taken\n"
-        )
-    if keys.exclude:
-        n_files = sum(one.n_files for one in survey.left_out)
-        lines += f"      exclude: [{', '.join(map(quoted, keys.exclude))}]  # files left out: {n_files}\n"
-    return lines
-
-
-def labels_in_params(stated: LabelsFile) -> str:
-    """The value of `labels`: a path where that says all."""
-    told = stated.model_dump(exclude_defaults=True)
-    if set(told) == {"file"}:
-        return quoted(told["file"])
-    pairs = [
-        f"{key}: [{', '.join(map(quoted, value))}]"
-        if isinstance(value, (list, tuple))
-        else f"{key}: {quoted(value)}"
-        for key, value in told.items()
-    ]
-    return "{" + ", ".join(pairs) + "}"
 
 
 def gains_from_weights(survey: Survey) -> bool:
@@ -284,10 +233,3 @@ def _steps(recipe: str, n_train: int) -> list[str]:
         epochs = math.ceil(LEAST_STEPS / steps)
         lines.append(f"epochs: {epochs}  # few images: {LEAST_STEPS} steps")
     return lines
-
-
-def quoted(text: str) -> str:
-    """A YAML scalar: plain where that is safe, else as JSON, which YAML reads."""
-    path = text.removeprefix(f"{scheme_of(text)}://")
-    is_plain = text.isascii() and all(letter.isalnum() or letter in "/._-" for letter in path)
-    return text if is_plain and text[0] not in "-." and not text[0].isdigit() else json.dumps(text)

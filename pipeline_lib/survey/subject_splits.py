@@ -26,12 +26,10 @@ class SubjectSplits:
     lacking: tuple[str, ...]
 
 
-def split_subjects(
-    pairs: Collection[tuple[str, str]], source: str, published: Collection[str]
-) -> SubjectSplits:
+def split_subjects(pairs: Collection[tuple[str, str]], published: Collection[str]) -> SubjectSplits:
     """Choose the first salt whose splits have images of every class, else the one that lacks least.
 
-    pairs: class and subject of the images whose split is drawn. published: splits that folders or a table bring.
+    pairs: class and `source:subject` of the images whose split is drawn. published: splits that folders or a table bring.
     """
     default = CurateParams()
     if not pairs or len(pairs) > MOST_PAIRS:
@@ -39,7 +37,7 @@ def split_subjects(
     ordered = sorted(pairs)
     classes = sorted({label for label, _ in ordered})
     class_of = np.array([classes.index(label) for label, _ in ordered])
-    keys = [f"subject:{source}:{subject}" for _, subject in ordered]
+    keys = [f"subject:{subject}" for _, subject in ordered]
     best: SubjectSplits | None = None
     for salt in (default.split_salt, *map(str, range(1, SALTS + 1))):
         draw = hash_01(keys, salt)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from pipeline_lib.labels.formats import FORMATS
 from pipeline_lib.sources.doubt import Doubt, Reading, in_words
 from pipeline_lib.sources.layout import LAYOUTS, READS_SPLITS
+from pipeline_lib.survey.entries import SurveyedSource, pooled
 from pipeline_lib.survey.label_choice import LabelsDoubt
 from pipeline_lib.survey.look import Survey
 from pipeline_lib.survey.subjects import SubjectOffer, Subjects
@@ -62,6 +63,28 @@ def describe(survey: Survey) -> str:
     if survey.subjects.offered:
         lines.append(f"note     {_suggestion(survey.subjects)}")
     return "\n".join(lines)
+
+
+def describe_together(sources: Sequence[SurveyedSource]) -> list[str]:
+    """What several sources of labelled images hold together, and which classes only one of them has."""
+    whole = pooled(sources)
+    lines = [
+        f"together {whole.n_images} images of {len(sources)} sources, {len(whole.classes)} classes: {_counts(whole.classes)}"
+    ]
+    n_sources = Counter(name for one in sources for name, _ in one.found.classes)
+    for one in sources:
+        alone = [name for name, _ in one.found.classes if n_sources[name] == 1]
+        if alone:
+            more = f", and {len(alone) - SHOWN} more" if len(alone) > SHOWN else ""
+            lines.append(f"note     only {one.name} has {', '.join(alone[:SHOWN])}{more}")
+    alike = defaultdict(list)
+    for name, _ in whole.classes:
+        alike["".join(filter(str.isalnum, name.casefold()))].append(name)
+    return lines + [
+        f"note     {' and '.join(names)} are {len(names)} classes; rename the folders if they are meant to be one"
+        for names in alike.values()
+        if len(names) > 1
+    ]
 
 
 def _layout(survey: Survey) -> str:

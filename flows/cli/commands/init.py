@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from pipeline_lib.safe_text import shown
 if TYPE_CHECKING:
     from pipeline_lib.params import LineParams
     from pipeline_lib.settings import Settings
-    from pipeline_lib.survey import Advice, Survey, WeightChoice
+    from pipeline_lib.survey import Advice, Survey, SurveyedSource, WeightChoice
 
 HELP = "survey your images and write params.yaml for them"
 SHOWN = 5
@@ -25,9 +25,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial init`."""
     parser.add_argument(
         "source",
-        help="images: a folder, an archive (tar, zip), s3://bucket/prefix, gs://, az://, https://host/set.zip, a list of URLs",
+        nargs="*",
+        metavar="[NAME=]PLACE",
+        help="labelled images: a folder, an archive (tar, zip), s3://bucket/prefix, gs://, az://, https://host/set.zip, a list "
+        "of URLs; of several places, classes of one name are one class. The options below hold for each of them",
     )
-    parser.add_argument("others", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--unlabelled",
+        metavar="[NAME=]PLACE",
+        action="append",
+        default=[],
+        help="images without a class, to be labelled in the order of the review queue (repeatable)",
+    )
+    parser.add_argument(
+        "--extra-test",
+        metavar="[NAME=]PLACE",
+        action="append",
+        default=[],
+        help="an extra test set, scored apart and never trained on (repeatable; docs/shift.md)",
+    )
+    parser.add_argument(
+        "--add",
+        action="store_true",
+        help="keep all sources of params.yaml that are not named, also where these are other data",
+    )
     parser.add_argument(
         "--labels",
         metavar="FILE",
@@ -89,8 +110,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--name",
-        default="pictures",
-        help="name of the source, the first part of every image id (default: pictures)",
+        help="name of the source, the first part of every image id (default: its name in params.yaml, or pictures; of several "
+        "places, the last part of each)",
     )
     parser.add_argument(
         "--subject",
@@ -98,13 +119,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what tells that images show one person, object or burst, so that they stay in one split: a pattern of names "
         "such as '{subject}_*' or '{subject}/*', a column of --labels, or none; by default you are asked where names "
         "suggest it",
-    )
-    parser.add_argument(
-        "--extra-test",
-        metavar="NAME=PATH",
-        action="append",
-        default=[],
-        help="an extra test set, scored apart and never trained on (repeatable; docs/shift.md)",
     )
     parser.add_argument(
         "--weights",
@@ -126,32 +140,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Survey the source, write params.yaml, and reset the files that describe earlier data.
+    """Survey the sources, write params.yaml, and reset the files that describe earlier data.
 
-    Raises UsageError where edits would be lost, and the errors of listing the source.
+    Raises UsageError where edits would be lost, and the errors of listing a source.
     """
-    from flows.cli.asking import said_of_names, survey_and_ask
-    from flows.cli.extra_tests import survey_extra_test
-    from flows.cli.own_edits import refuse_to_lose_edits, write_params
-    from flows.cli.project import find_project, inside
+    from flows.cli.own_edits import refuse_to_lose_edits, replaced_edits, write_params
+    from flows.cli.project import find_project
+    from flows.cli.sources_named import (
+        kept_sources,
+        named_sources,
+        no_labelled,
+        what_happens,
+    )
     from flows.cli.starting_anew import refuse_to_lose_words, start_files, start_model_name
-    from pipeline_lib.errors import UsageError
+    from flows.cli.surveying import survey_kept, survey_named
     from pipeline_lib.harness.terminal import live
     from pipeline_lib.settings import load_settings
     from pipeline_lib.survey import (
         advise,
         decision_on_address,
-        in_words,
+        earlier_sources,
+        is_other_data,
         new_data,
         no_longer_read,
+        pooled,
         renewals,
-        with_extra_tests,
     )
     from tasks.snapshot import uncommitted
 
-    if options.others:
-        remedy = "name one; add the others to discover.sources in params.yaml (docs/operations.md, Several sources)"
-        raise UsageError("init surveys one source", file=options.others[0], remedy=remedy)
     os.environ.setdefault(
         "OMP_WAIT_POLICY", "PASSIVE"
     )  # as the stage harness does, so that the trial measures its speed
@@ -162,69 +178,99 @@ def run(options: argparse.Namespace) -> int:
     edited = () if loses_nothing else uncommitted(origin)
     if params.name in edited:
         refuse_to_lose_edits(params, settings)
-    uri = options.source if "://" in options.source else inside(origin, options.source)
-    found = survey_and_ask(
-        uri,
-        settings,
-        origin,
-        said_of_names(options),
-        labels=options.labels,
-        subject=options.subject,
-        label_column=options.label_column,
-        several=options.several,
-    )
-    tests = [survey_extra_test(given, settings, origin) for given in options.extra_test]
+    earlier = earlier_sources(params)
+    named = named_sources(options, earlier, origin)
+    if not options.source and not (options.add and any(one.role is None for one in earlier)):
+        raise no_labelled()
+
+    # What the command line names, then what stays of params.yaml; images that are learnt from are looked at in both.
+    surveyed = [survey_named(one, options, settings, origin, earlier) for one in named]
+    labelled = [one for one in surveyed if one.role is None]
+    is_new = not options.add and is_other_data(labelled, earlier, origin)
+    kept = [] if is_new else kept_sources(named, earlier, origin)
+    labelled += [survey_kept(one, settings, origin) for one in kept if one.role is None]
+    found, first = pooled(labelled), labelled[0]
+
     with live("look for weights to start from"):
         choice = _weights(options.weights, found, settings, origin)
-    advice = advise(found, name=options.name, choice=choice, is_named=options.weights is not None)
-    data = new_data(found, options.name, origin)
-    text = decision_on_address(with_extra_tests(advice.params, tests), data)
+    advice = advise(
+        first.found,
+        name=first.name,
+        choice=choice,
+        is_named=options.weights is not None,
+        others=labelled[1:],
+        entries=_in_order(
+            {one.name: one.entry for one in surveyed} | {one.name: one.text for one in kept},
+            [one.name for one in earlier],
+        ),
+    )
+    data = new_data(labelled, earlier, is_new=is_new)
+    addresses = {one.name: one.uri for one in named}
+    others = [one.found for one in surveyed if one.role is not None]
+    text = decision_on_address(advice.params, addresses, earlier)
     checked = _checked(params, text)
-    said = _survey_in_words(found, choice, advice, checked, settings, origin)
-    said = "\n".join([said, *(line for one in tests for line in in_words(one, found))])
+    said = [
+        *_recognised(surveyed, labelled),
+        *_chosen(choice, advice),
+        _what_it_takes(found, others, checked, settings, origin),
+        *what_happens(named, earlier, kept),
+        *replaced_edits(params, text, settings),
+    ]
     if options.dry_run:
-        print(shown(said), file=sys.stderr)
+        print(shown("\n".join(said)), file=sys.stderr)
         print(text, end="")
         return 0
     anew = renewals(origin, data)
     if not options.force:
         refuse_to_lose_words(anew, edited)
+    print("\n".join(said), flush=True)  # what is replaced is said before it is replaced
     started = start_files(origin, anew)
     model, renamed = start_model_name(origin, data, settings, weights=options.weights)
     # Last: after a kill before this line, the same data still count as new.
     write_params(params, text, settings)
-    print(f"{said}\n\nwrote    {params}")
-    for line in [
-        *started,
-        model,
-        *(f"note     {votes} is no longer read" for votes in no_longer_read(data, found)),
-    ]:
+    gone = no_longer_read(earlier, checked.discover.sources)
+    print(f"\nwrote    {params}")
+    for line in [*started, model, *(f"note     {votes} is no longer read" for votes in gone)]:
         print(line)
     print(_what_comes(found, ["params.yaml", *(one.file for one in anew), *renamed]))
     return 0
 
 
-def _survey_in_words(
-    found: Survey,
-    choice: WeightChoice,
-    advice: Advice,
-    params: LineParams,
-    settings: Settings,
-    origin: Path,
-) -> str:
-    """What was recognised and chosen, and what it will cost."""
-    from pipeline_lib.survey import describe
+def _in_order(entries: Mapping[str, str], before: Sequence[str]) -> list[str]:
+    """Entries as params.yaml had them in order, then new ones. before: names."""
+    place = {name: n for n, name in enumerate(before)}
+    return [entries[name] for name in sorted(entries, key=lambda one: place.get(one, len(place)))]
 
-    return "\n".join(
-        [
-            describe(found),
-            *(f"note     {note}" for note in _on_splits(advice)),
-            *(f"note     {note}" for note in choice.notes),
-            f"features {advice.features}",
-            f"recipe   {advice.recipe}: {advice.reason}",
-            _what_it_takes(found, params, settings, origin),
-        ]
-    )
+
+def _recognised(
+    surveyed: Sequence[SurveyedSource], labelled: Sequence[SurveyedSource]
+) -> list[str]:
+    """What was recognised of each source, and of all that are trained on."""
+    from pipeline_lib.survey import describe, describe_together, in_words, pooled
+
+    several, found, lines = len(labelled) > 1, pooled(labelled), []
+    for one in surveyed:
+        if one.role is None:
+            lines += [*([f"source   {one.name}"] if several else []), describe(one.found)]
+    if several:
+        lines += describe_together(labelled)
+    for one in surveyed:
+        if one.role == "test":
+            lines += in_words(one, found)
+        elif one.role == "unlabelled":
+            lines.append(
+                f"without  {one.name}: {one.found.n_images} images whose classes are not read"
+            )
+    return lines
+
+
+def _chosen(choice: WeightChoice, advice: Advice) -> list[str]:
+    return [
+        *(f"note     {note}" for note in _on_splits(advice)),
+        *(f"note     {note}" for note in choice.notes),
+        f"features {advice.features}",
+        f"recipe   {advice.recipe}: {advice.reason}",
+    ]
 
 
 def _on_splits(advice: Advice) -> list[str]:
@@ -263,7 +309,13 @@ def _weights(named: str | None, found: Survey, settings: Settings, origin: Path)
     return named_weights(name, settings, root=origin, n_classes=n_classes)
 
 
-def _what_it_takes(found: Survey, params: LineParams, settings: Settings, origin: Path) -> str:
+def _what_it_takes(
+    found: Survey,
+    others: Sequence[Survey],
+    params: LineParams,
+    settings: Settings,
+    origin: Path,
+) -> str:
     import shutil
 
     from pipeline_lib.harness.terminal import live
@@ -273,7 +325,7 @@ def _what_it_takes(found: Survey, params: LineParams, settings: Settings, origin
         trial = try_out(found, params, settings)
     if trial is None:
         return "time     unknown: none of the sampled images could be decoded"
-    estimate = scale(trial, found, params, workers=settings.worker_count())
+    estimate = scale(trial, found, params, workers=settings.worker_count(), others=others)
     free_bytes = shutil.disk_usage(origin).free
     return describe_estimate(estimate, free_bytes=free_bytes, is_remote="://" in found.uri)
 

@@ -96,12 +96,14 @@ def test_what_no_image_fits_is_refused_with_the_rules() -> None:
 
 def test_twelve_subjects_are_drawn_so_that_curate_has_every_class_in_each_split() -> None:
     """Oracle: the splits that `curate` draws, with the usual salt and with the one chosen."""
-    pairs = {(label, f"person{n:02}") for label in ("hat", "shoes") for n in range(12)}
+    pairs = {(label, f"pictures:person{n:02}") for label in ("hat", "shoes") for n in range(12)}
 
-    chosen = split_subjects(pairs, "pictures", {})
+    chosen = split_subjects(pairs, {})
 
     rows = pd.DataFrame(
-        sorted(pairs), columns=["label", "subject"], index=[str(n) for n in range(24)]
+        [(label, subject.removeprefix("pictures:")) for label, subject in sorted(pairs)],
+        columns=["label", "subject"],
+        index=[str(n) for n in range(24)],
     )
     rows = rows.assign(source="pictures", split_received=None, pixel_hash="", sha256="")
     usual, drawn = (
@@ -115,7 +117,7 @@ def test_twelve_subjects_are_drawn_so_that_curate_has_every_class_in_each_split(
 
 
 def test_what_no_draw_can_fill_is_named() -> None:
-    splits = split_subjects({("cat", "eve"), ("dog", "eve"), ("dog", "bob")}, "pictures", {"test"})
+    splits = split_subjects({("cat", "p:eve"), ("dog", "p:eve"), ("dog", "p:bob")}, {"test"})
 
     assert splits.lacking in (("train of cat",), ("val of cat",))
 
@@ -123,4 +125,4 @@ def test_what_no_draw_can_fill_is_named() -> None:
 def test_many_subjects_keep_the_usual_draw() -> None:
     pairs = {("cat", str(n)) for n in range(1000)}
 
-    assert split_subjects(pairs, "pictures", {}).salt == CurateParams().split_salt
+    assert split_subjects(pairs, {}).salt == CurateParams().split_salt

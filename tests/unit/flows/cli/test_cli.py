@@ -103,8 +103,8 @@ def test_the_project_is_found_from_a_folder_below(
         (["init", "nowhere"], 66, "error[source_missing]"),
         (
             ["init", "photos", "more"],
-            2,
-            "more: init surveys one source. Remedy: name one; add the others to",
+            66,
+            "no such file or folder",
         ),
         (["review"], 65, "review.parquet: the review table is absent. Remedy: run `dvc repro`"),
         (

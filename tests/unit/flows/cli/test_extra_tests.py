@@ -55,10 +55,11 @@ def test_the_labels_of_real_are_recognised_beside_imagenets_validation_images(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("phone", "--extra-test: no name and path (found: phone). Remedy: write `--extra-test phone=data/phone`"),
+        ("phone", "phone: no such file or folder"),
+        ("phone=", "no place is named (found: phone=). Remedy: write a folder"),
         ("phone=nowhere", "nowhere"),
-        ("My Phone=photos", "should match pattern"),
-        ("pictures=photos", "two sources are named pictures"),
+        ("My Phone=photos", "not the name of a source (found: My Phone). Remedy: use small letters"),
+        ("pictures=phone", "two sources are named pictures"),
     ],
 )  # fmt: skip
 def test_what_is_no_set_is_refused_and_nothing_is_written(

@@ -146,8 +146,12 @@ def test_init_replaces_its_own_edits_and_refuses_those_of_a_person(
 
     assert f"uncommitted edits, which would be lost (found: line {line}: register: {{signi" in said
     assert params.read_text() == edited
-    git(project, "checkout", "-q", "params.yaml")
-    init(capsys, "photos")
+    commit(project)
+    said = init(capsys, "photos")
+    assert (
+        f"replaced edits of params.yaml: line {line}: register: {{significance: .1}} (git has"
+        in said
+    )
 
 
 def test_what_people_wrote_of_the_demo_is_named_and_not_lost(
