@@ -169,13 +169,13 @@ TOOLS: Final[Mapping[str, LabelledSet]] = {
         sets_of_tools.record_lists_set, "cat 6, dog 6", "train 8, val 4"
     ),
     "Label Studio, JSON": LabelledSet(
-        sets_of_tools.label_studio_set, "cat 6, dog 6", extras="annotations data"
+        sets_of_tools.label_studio_set, "cat 6, dog 6", extras="annotations data id"
     ),
     "Label Studio, several choices": LabelledSet(
         sets_of_tools.label_studio_several_set,
         "cat 5, cat|dog 1, dog 6",
         told={"several": "combined"},
-        extras="annotations data",
+        extras="annotations data id",
     ),
     "Label Studio, CSV": LabelledSet(
         sets_of_tools.label_studio_csv_set,
@@ -208,6 +208,28 @@ TOOLS: Final[Mapping[str, LabelledSet]] = {
     ),
     "MIT's indoor scenes": LabelledSet(
         sets_of_annotations.indoor_scenes_set, "airport_inside 6, bar 6", "test 4, train 8"
+    ),
+    "fastai, a column is_valid": LabelledSet(
+        sets_of_tools.is_valid_set, "cat 6, dog 6", "train 8, val 4"
+    ),
+    "Edge Impulse": LabelledSet(
+        sets_of_tools.edge_impulse_set, "cat 6, dog 6", "test 4, train 8", extras="label"
+    ),
+    "Prodigy, with rejected labels": LabelledSet(
+        sets_of_tools.prodigy_set, "cat 5, dog 6", extras="answer"
+    ),
+    "Kili": LabelledSet(sets_of_tools.kili_set, "cat 6, dog 6", extras="id latestLabel"),
+    "Azure Custom Vision": LabelledSet(
+        sets_of_tools.custom_vision_set, "cat 6, dog 6", extras="id tags"
+    ),
+    "a corrected class in a second column": LabelledSet(
+        sets_of_tools.corrected_set,
+        "cat 5, dog 7",
+        told={"label": "final_label"},
+        extras="label",
+    ),
+    "several lines for one image": LabelledSet(
+        sets_of_tools.several_lines_set, "cat 5, dog 6", told={"several": "leave_out"}
     ),
     "a column of another name": LabelledSet(
         sets_of_tools.another_name_set, "0 6, 1 6", told={"label": "level"}

@@ -154,5 +154,76 @@ def drivers_set() -> Files:
     return below("pics", files | {"list.csv": lines(["subject,classname,img", *rows])})
 
 
+def is_valid_set() -> Files:
+    """fastai's own data sets: a column says which images are for validation."""
+    rows = [f"{n}.jpg,{pet(n)},{of_test(n)}" for n in range(N)]
+    return below("pics", flat("jpg") | {"labels.csv": lines(["name,label,is_valid", *rows])})
+
+
+def edge_impulse_set() -> Files:
+    """Edge Impulse: `category` is the split."""
+    records = [
+        {
+            "path": f"{'testing' if of_test(n) else 'training'}/{n}.jpg",
+            "category": "testing" if of_test(n) else "training",
+            "label": {"type": "label", "label": pet(n)},
+        }
+        for n in range(N)
+    ]
+    text = json.dumps({"version": 1, "files": records}).encode()
+    files = images([str(record["path"]) for record in records])
+    return below("pics", files | {"info.labels": text})
+
+
+def prodigy_set() -> Files:
+    """Prodigy: people accept a proposed label or reject it."""
+    records = [
+        {"image": f"{n}.jpg", "label": pet(n), "answer": "accept" if n else "reject"}
+        for n in range(N)
+    ]
+    return below("pics", flat("jpg") | {"annotations.jsonl": _json_lines(records)})
+
+
+def kili_set() -> Files:
+    """Kili: ids of its own, and the class below the name of a job."""
+    records = [
+        {
+            "id": f"clx{n}",
+            "externalId": f"{n}.jpg",
+            "latestLabel": {"jsonResponse": {"JOB_0": {"categories": [{"name": pet(n)}]}}},
+        }
+        for n in range(N)
+    ]
+    return below("pics", flat("jpg") | {"data.json": json.dumps(records).encode()})
+
+
+def custom_vision_set() -> Files:
+    """Azure Custom Vision: addresses with a signature."""
+    records = [
+        {
+            "id": f"{n:08x}",
+            "originalImageUri": f"https://store.blob.core.windows.net/i/{n}.jpg?sv=2024&sig=x",
+            "tags": [{"tagId": f"{n % 2:08x}", "tagName": pet(n)}],
+        }
+        for n in range(N)
+    ]
+    return below("pics", flat("jpg") | {"images.json": json.dumps(records).encode()})
+
+
+def corrected_set() -> Files:
+    """A second column of classes, in which people corrected some."""
+    rows = [f"{n}.jpg,{pet(n)},{'dog' if n == 0 else pet(n)}" for n in range(N)]
+    head = "filename,label,final_label"
+    return below("pics", flat("jpg") | {"labels.csv": lines([head, *rows])})
+
+
+def several_lines_set() -> Files:
+    """A line for each class of an image, as Open Images and many exports have it."""
+    rows = [f"{n}.jpg,{pet(n)}" for n in range(N)]
+    return below(
+        "pics", flat("jpg") | {"labels.csv": lines(["filename,label", *rows, "0.jpg,dog"])}
+    )
+
+
 def _json_lines(records: Sequence[Mapping[str, object]]) -> bytes:
     return lines([json.dumps(record) for record in records])

@@ -18,7 +18,7 @@ from pipeline_lib import errors, reasons
 from pipeline_lib.harness.line import STAGES
 from pipeline_lib.settings import PREFIX, Settings
 from pipeline_lib.tables.table import Table
-from scripts import labelled_sets, odd_folders
+from scripts import labelled_sets, odd_disks, odd_folders
 from scripts.odd_files import odd_files, outcome
 from scripts.odd_imagenet import imagenet_rows
 from scripts.readme_tables import with_tables
@@ -263,6 +263,7 @@ def layouts() -> str:
         "Ordinary": odd_folders.ORDINARY,
         "Recognised": odd_folders.RECOGNISED,
         "ImageNet": imagenet_rows(),
+        "As they lie on disks": odd_disks.DISKS,
         "Asked about": odd_folders.ASKED,
     }
     columns = ("what it is", "names", "`init` with", "classes", "splits", "left out", "no class")

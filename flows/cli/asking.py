@@ -199,7 +199,8 @@ def _ask_labels(doubt: LabelsDoubt, uri: str, told: Mapping[str, str]) -> str | 
 
 def _as_option(uri: str, stated: LabelsFile) -> str:
     """What `--labels` takes for these files."""
-    return stated.file or f"{uri.rstrip('/')}/{stated.inside[0]}"
+    name = stated.file or f"{uri.rstrip('/')}/{stated.inside[0]}"
+    return f"'{name}'" if "*" in name or " " in name else name
 
 
 def says_how(said: Mapping[str, Any]) -> bool:

@@ -27,12 +27,13 @@ from pipeline_lib.labels.recognise import (
     find_image_parquet,
     find_lists,
     find_sidecars,
-    find_tables,
     find_tiny_imagenet,
     find_voc,
     find_yolo,
 )
+from pipeline_lib.labels.recognise_tables import find_splits, find_tables
 from pipeline_lib.labels.sidecar import stated_by_sidecars
+from pipeline_lib.labels.split_tables import stated_by_split_tables
 from pipeline_lib.labels.statements import Stated
 from pipeline_lib.labels.tables import stated_by_tables
 from pipeline_lib.labels.voc import stated_by_voc
@@ -185,4 +186,11 @@ FORMATS: Mapping[FormatName, Format] = {
         _read_tables,
     ),
     "table": Format("a table with a line for each image", find_tables, _read_tables),
+    "splits": Format(
+        "a table with the split of each image, whose folder is its class",
+        find_splits,
+        lambda asked: stated_by_split_tables(
+            asked.files, asked.names, asked.stated, members=asked.members
+        ),
+    ),
 }

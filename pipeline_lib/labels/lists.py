@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.class_names import ClassNames
@@ -14,6 +15,9 @@ from pipeline_lib.labels.files import Files
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.labels.statements import Part, Stated, Statement, splits_of_files
 from pipeline_lib.sources.names import IMAGE_ENDINGS
+from pipeline_lib.sources.split_names import SPLIT_FOLDERS, words_of
+
+LINES = 30  # of a list, which must all name images
 
 _WITH_ENDING = re.compile(
     rf"(.+\.(?:{'|'.join(sorted(IMAGE_ENDINGS))}))(?:[\s,;]+(.*))?", re.IGNORECASE
@@ -35,16 +39,35 @@ def stated_by_lists(
             statements = _statements(files, name, class_names)
             yield Part(files.at(name), statements, folder, splits.get(name, ""))
 
-    said = "a path on each line, with the class behind it or else its folder as the class"
+    said = "a path on each line, with the class or split behind it, or else its folder as the class"
     said += ", splits by the files' names" if splits else ""
     return Stated(said, parts(), several=stated.several)
 
 
 def _statements(files: Files, name: str, class_names: ClassNames) -> Iterator[Statement]:
+    are_splits = tell_splits(name, [rest for _, rest in first_lines(files, name)])
     for number, line in lines_of(files, name):
         path, rest = image_and_rest(line)
+        if are_splits:
+            yield Statement(number, path, split=rest, by_folder=True)
+            continue
         label = _label(rest)
         yield Statement(number, path, class_names.name(label), by_folder=not label)
+
+
+def first_lines(files: Files, name: str) -> list[tuple[str, str]]:
+    """Path and rest of the first lines. Raises BadData for what is not UTF-8."""
+    return [image_and_rest(line) for _, line in islice(lines_of(files, name), LINES)]
+
+
+def tell_splits(name: str, rests: Sequence[str]) -> bool:
+    """Whether what follows the images is their split: its name, or a number in a file that is called so (CelebA's
+    list_eval_partition.txt).
+    """
+    if rests and all(rest.lower() in SPLIT_FOLDERS for rest in rests):
+        return True
+    is_named = bool({"partition", "partitions", "split", "splits"} & {*words_of(name)})
+    return is_named and bool(rests) and all(rest in ("0", "1", "2") for rest in rests)
 
 
 def lines_of(files: Files, name: str) -> Iterator[tuple[int, str]]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from unicodedata import normalize
 
 from pipeline_lib.errors import BadData
-from pipeline_lib.labels.combinations import combinations
+from pipeline_lib.labels.combinations import BETWEEN, combinations
+from pipeline_lib.labels.finder import Finder
+from pipeline_lib.labels.folder_classes import FolderClasses
 from pipeline_lib.labels.statements import NO_VALUE, Part, Stated, Statement, split_in
-from pipeline_lib.labels.undecided import combined_classes
-from pipeline_lib.sources.names import class_name, encode_name, without_image_ending
+from pipeline_lib.labels.undecided import combined_classes, differing_lines
+from pipeline_lib.sources.class_remarks import class_remarks
 from pipeline_lib.sources.split_names import split_names
-from pipeline_lib.sources.web.urls import is_web, name_of, parse_url
 
 log = logging.getLogger(__name__)
 SHOWN = 5
@@ -46,7 +46,7 @@ class ReceivedLabels:
     column_names: all that the file has. extras_of: by member, JSON of all other cells.
 
     without: members that no line gives a class. unknown: lines about images that the source does not have. remarks: what
-    a person should look at.
+    a person should look at. by_folder: the folders of some images are their classes.
     """
 
     class_of: Mapping[str, str]
@@ -58,6 +58,7 @@ class ReceivedLabels:
     unknown: Examples
     extras_of: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    by_folder: bool = False
 
 
 def receive(stated: Stated, *, members: frozenset[str], file: str) -> ReceivedLabels:
@@ -67,12 +68,12 @@ def receive(stated: Stated, *, members: frozenset[str], file: str) -> ReceivedLa
     about an image of the source, and what reading the files raises.
     """
     finder = Finder(members)
-    gathered = _Gathered(file)
+    gathered = _Gathered(file, FolderClasses(members))
     for part in stated.parts:
         for statement in part.statements:
             gathered.take(part, statement, finder)
-    gathered.refuse(stated.image_column)
-    class_of = _of_one_class(gathered.labels.cells, stated, file)
+    gathered.refuse(stated.image_column, stated)
+    class_of = _of_one_class(gathered.labels.joined(), stated, file)
     without = tuple(sorted(members - class_of.keys()))
     return ReceivedLabels(
         class_of,
@@ -84,7 +85,8 @@ def receive(stated: Stated, *, members: frozenset[str], file: str) -> ReceivedLa
         without,
         gathered.unknown,
         gathered.extras,
-        _remarks(class_of),
+        class_remarks(set(class_of.values())),
+        by_folder=gathered.folders.were_asked,
     )
 
 
@@ -107,83 +109,9 @@ def some(texts: Sequence[str], between: str = ", ") -> str:
     return between.join(texts[:SHOWN]) + (f"{between}..." if len(texts) > SHOWN else "")
 
 
-class Finder:
-    """Find the images whose path fits a cell: the shorter of the two must be the end of the longer.
-
-    A name without the ending of an image stands for that of any. Names are compared composed (Unicode's NFC): a table
-    comes from a keyboard, and files may come from macOS, which decomposes their names.
-    """
-
-    def __init__(self, members: frozenset[str]) -> None:
-        self._members = members
-        # One entry for most names keeps a million of them in 200 MB.
-        self._by_stem: dict[str, str | list[str]] = {}
-        for member in sorted(members):
-            stem = without_image_ending(normalize("NFC", member).rpartition("/")[2])
-            known = self._by_stem.setdefault(stem, member)
-            if isinstance(known, list):
-                known.append(member)
-            elif known is not member:
-                self._by_stem[stem] = [known, member]
-
-    def find(self, cell: str, folder: str | None = None) -> list[str]:
-        """Return the fitting members; exactly one if the cell is unambiguous. folder: of the file with the cell, which the
-        path may be relative to.
-        """
-        spelt = normalize("NFC", cell).replace("\\", "/")
-        while spelt.startswith("./"):
-            spelt = spelt[2:]
-        path = (
-            name_of(parse_url(spelt, file="labels"))
-            if is_web(spelt)
-            else encode_name(spelt.encode("utf-8", "surrogateescape"))
-        )
-        parts = [part for part in path.split("/") if part]
-        while parts[:1] == [".."] and folder is not None:
-            parts, folder = parts[1:], folder.rpartition("/")[0]
-        while parts[:1] == [".."]:
-            parts = parts[1:]
-        if folder and f"{folder}/{path}" in self._members:
-            return [f"{folder}/{path}"]
-        if path in self._members:
-            return [path]
-        name = parts[-1] if parts else ""
-        stem = without_image_ending(name)
-        known = self._by_stem.get(stem, ())
-        named = [known] if isinstance(known, str) else list(known)
-        if stem != name or any(_last(one) == name for one in named):
-            named = [one for one in named if _last(one) == name]
-        found = [member for member in named if _agree(member, parts)]
-        exact = [member for member in found if normalize("NFC", member) == path]
-        if folder and len(found) > 1:
-            below = "/".join([folder, *parts])
-            exact = [
-                member
-                for member in found
-                if below
-                in (normalize("NFC", member), without_image_ending(normalize("NFC", member)))
-            ] or exact
-        return exact or found
-
-
-def folder_of(member: str) -> str:
-    """The innermost folder of an image, as a class; "" without one."""
-    return class_name(member.split("/")[-2]) if "/" in member else ""
-
-
 def _lies_in(member: str, split: str) -> bool:
     """Whether the folders of an image name this split alone."""
     return {split_in(folder) for folder in member.split("/")[:-1]} - {None} == {split}
-
-
-def _last(member: str) -> str:
-    return normalize("NFC", member).rpartition("/")[2]
-
-
-def _agree(member: str, cell: Sequence[str]) -> bool:
-    """Whether the folders are the same as far as both go back from the file name, which agree already."""
-    folders = normalize("NFC", member).split("/")
-    return all(one == other for one, other in zip(folders[-2::-1], cell[-2::-1], strict=False))
 
 
 class _OneEach:
@@ -192,6 +120,7 @@ class _OneEach:
     def __init__(self, what: str) -> None:
         self.what, self.cells, self.differing = what, {}, Examples()
         self._lines: dict[str, str | int] = {}
+        self._others: dict[str, set[str]] = {}
 
     cells: dict[str, str]
 
@@ -203,19 +132,31 @@ class _OneEach:
         if before != cell and line != where:
             lines = f"lines {line} and {where}"
             self.differing.add(f"{lines}: {member} is {before} and {cell}")
+            self._others.setdefault(member, set()).add(cell)
 
-    def refuse(self, file: str) -> None:
-        if self.differing.n:
-            remedy = "keep one line per image; labels by several people belong in a `votes` file"
-            what = f"{self.differing.n} images have two {self.what}"
-            raise BadData(what, file=file, value=self.differing.text("; "), remedy=remedy)
+    def joined(self) -> dict[str, str]:
+        """The cells, those of several lines about one image with bars between."""
+        several = {
+            member: BETWEEN.join(sorted({self.cells[member], *others}))
+            for member, others in self._others.items()
+        }
+        return self.cells | several
+
+    def refuse(self, file: str, *, may_be_several: bool = False) -> None:
+        if not self.differing.n:
+            return
+        what, value = f"{self.differing.n} images have two {self.what}", self.differing.text("; ")
+        if may_be_several:
+            raise differing_lines(what, value, file=file)
+        remedy = "keep one line per image; labels by several people belong in a `votes` file"
+        raise BadData(what, file=file, value=value, remedy=remedy)
 
 
 class _Gathered:
     """What was said so far."""
 
-    def __init__(self, file: str) -> None:
-        self._file = file
+    def __init__(self, file: str, folders: FolderClasses) -> None:
+        self._file, self.folders = file, folders
         self.labels, self.splits = _OneEach("classes"), _OneEach("splits")
         self.subjects = _OneEach("subjects")
         self._file_splits = _OneEach("splits")
@@ -245,7 +186,7 @@ class _Gathered:
             return
         self._n_known += 1
         member = found[0]
-        label = folder_of(member) if said.by_folder else said.label
+        label = self.folders.of(member) if said.by_folder else said.label
         label = "" if label in NO_VALUE else label
         self.labels.say(member, self._spelt.setdefault(label, normalize("NFC", label)), where)
         self.splits.say(member, self._spelt.setdefault(said.split, said.split), where)
@@ -263,8 +204,10 @@ class _Gathered:
             if member not in self.splits.cells
         }
 
-    def refuse(self, column: str) -> None:
-        """Raise BadData for what is wrong with the lines."""
+    def refuse(self, column: str, stated: Stated) -> None:
+        """Raise BadData for what is wrong with the lines; LabelsUndecided for several classes of one image, unless it is
+        stated what becomes of these.
+        """
         aside = f" (column {column})" if column else ""
         if self._nameless.n:
             what = f"{self._nameless.n} lines name no image{aside}"
@@ -279,7 +222,9 @@ class _Gathered:
             what = f"no line names an image that the source has{aside}"
             value = self.unknown.text() or "no lines"
             raise BadData(what, file=self._file, value=value, remedy=remedy)
-        for each in (self.labels, self.splits, self._file_splits, self.subjects):
+        if stated.several not in ("leave_out", "combined"):
+            self.labels.refuse(self._file, may_be_several=stated.several is not None)
+        for each in (self.splits, self._file_splits, self.subjects):
             each.refuse(self._file)
 
 
@@ -311,20 +256,3 @@ def _meaning_of_splits(cells: Mapping[str, str], column: str, file: str) -> dict
         what = f"column {column} has values that are not splits"
         raise BadData(what, file=file, value=some(strange), remedy=remedy)
     return {member: meaning[cell] for member, cell in cells.items()}
-
-
-def _remarks(class_of: Mapping[str, str]) -> tuple[str, ...]:
-    """What a person should look at: numbers among names, names that differ in case alone."""
-    classes = set(class_of.values())
-    alike = Counter(one.casefold() for one in classes)
-    in_case = sorted(one for one in classes if alike[one.casefold()] > 1)
-    said = (f"classes differ in case alone: {some(in_case)}",) if in_case else ()
-    numbers = sorted(filter(str.isdecimal, classes), key=int)
-    names = sorted(classes.difference(numbers))
-    if not numbers or not names:
-        return said
-    return (
-        *said,
-        f"classes are numbers and names in one column ({some(numbers)} beside {some(names)}): "
-        "write one or the other if they mean the same",
-    )

@@ -11,7 +11,7 @@ from pipeline_lib.params_file import Params
 
 FormatName = Literal[
     "table", "one_hot", "lists", "sidecar", "image_parquet", "coco", "voc", "yolo", "cvat", "cub", "tiny_imagenet", "ilsvrc",
-    "imagenet_real",
+    "imagenet_real", "splits",
 ]  # fmt: skip
 Several = Literal["refuse", "largest", "leave_out", "combined"]
 

@@ -1,211 +1,57 @@
-"""Recognise files of labels: for each format, what `labels` would say of the files of a source."""
+"""Recognise files of labels that are no tables: for each format, what `labels` would say of the files of a source."""
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import BinaryIO
 
-from pipeline_lib.errors import BadData, LabelsUndecided
-from pipeline_lib.labels.class_names import class_name_files, read_class_names
+from pipeline_lib.errors import BadData
+from pipeline_lib.labels.class_names import class_name_files
 from pipeline_lib.labels.coco import is_coco
-from pipeline_lib.labels.columns import (
-    class_columns,
-    find_columns,
-    is_surely_class,
-)
 from pipeline_lib.labels.cvat import is_cvat
 from pipeline_lib.labels.files import Files
+from pipeline_lib.labels.finder import Finder
+from pipeline_lib.labels.folder_classes import folder_of
 from pipeline_lib.labels.image_parquet import holds_images
 from pipeline_lib.labels.known_sets import (
     CUB_FILES,
     TINY_FILE,
     TINY_TRAIN,
 )
-from pipeline_lib.labels.lists import image_and_rest, lines_of
-from pipeline_lib.labels.match import Finder, folder_of
-from pipeline_lib.labels.params import FormatName, LabelsFile
+from pipeline_lib.labels.lists import first_lines, image_and_rest, lines_of, tell_splits
+from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.labels.sidecar import beside_images, choices
 from pipeline_lib.labels.statements import split_in, splits_of_files
-from pipeline_lib.labels.table_columns import (
-    columns_of_zeros_and_ones,
-    columns_that_repeat,
-    image_column,
-)
-from pipeline_lib.labels.table_files import read_table
 from pipeline_lib.labels.voc import SPLIT_LIST
 from pipeline_lib.labels.yolo import LINE as YOLO_LINE
 from pipeline_lib.labels.yolo import texts_of
-from pipeline_lib.sources.places import TABLE_ENDINGS
 
 TRIED = 40  # files that are looked into
-MOST_TABLES = 400  # some sets have one for each class
-LINES = 30  # of a list, which must all name images
-ROWS = 50  # of a table, one of which must
-
-
-def find_tables(
-    files: Files,
-    members: frozenset[str],
-    *,
-    format_name: FormatName = "table",
-    is_named: bool = True,
-) -> list[LabelsFile]:
-    """Tables with columns for image and class, of which lines name images; those of equal columns belong together.
-
-    is_named: their columns of classes are named so; otherwise, those of which another column may hold it.
-    """
-    finder = Finder(members)
-    by_header: dict[tuple[str, ...], list[str]] = {}
-    image_of: dict[tuple[str, ...], str | None] = {}
-    tables = [name for name in files.names if name.lower().endswith(TABLE_ENDINGS)]
-    for name in [one for one in tables if "submission" not in one.lower()][:MOST_TABLES]:
-        image = image_column(files, name, finder)
-        header = table_header(files, name, finder, format_name, is_named=is_named, image=image)
-        if header:
-            by_header.setdefault(header, []).append(name)
-            image_of[header] = image
-    # {"0": "cat"} names classes, where images are numbered too
-    naming = set(class_name_files(files.names))
-    others = {one: of for one, of in by_header.items() if not set(of) <= naming}
-    by_header = others or _less_those_of_folders(by_header, files, members)
-    found = []
-    for header, names in by_header.items():
-        patterns = tuple(_patterns(names, files.names))
-        one = LabelsFile(format=format_name, inside=patterns, image=image_of[header])
-        if format_name == "table" and is_named:
-            one = one.model_copy(update={"classes": _names_of_numbers(files, names[0], one)})
-        found.append(one)
-    return found
-
-
-def _less_those_of_folders(
-    by_header: Mapping[tuple[str, ...], list[str]], files: Files, members: frozenset[str]
-) -> dict[tuple[str, ...], list[str]]:
-    """The tables without those that name folders of images by number: {"0": "tench"} beside train/0/0.jpg."""
-    folders = {folder for member in members for folder in member.split("/")[:-1]}
-    found = {}
-    for header, names in by_header.items():
-        with contextlib.suppress(BadData):
-            if read_class_names(files, names[0]).names.keys() <= folders:
-                continue
-        found[header] = names
-    return found
-
-
-def _names_of_numbers(files: Files, table: str, stated: LabelsFile) -> str | None:
-    """The only file that names the classes, where a table gives numbers."""
-    named = class_name_files(files.names)
-    opened = read_table(partial(files.stream, table), name=table)
-    try:
-        inside = tuple(opened.inside)
-        column = find_columns(opened.names, where=table, stated=stated, inside=inside).label
-        numbers = {
-            str(opened.value(cells, column))
-            for _, (_, cells) in zip(range(ROWS), opened.rows(), strict=False)
-        }
-        if len(named) != 1 or not all(map(str.isdecimal, numbers)):
-            return None
-        known = read_class_names(files, named[0]).names
-    except BadData:
-        return None
-    return named[0] if numbers <= known.keys() else None
-
-
-def table_header(
-    files: Files,
-    name: str,
-    finder: Finder,
-    format_name: FormatName,
-    *,
-    is_named: bool = True,
-    image: str | None = None,
-) -> tuple[str, ...]:
-    """The columns of a table of labels of these images; () for what is none. is_named: one is named like a class. image: the
-    column of images, where its name does not tell.
-    """
-    stated = LabelsFile(format=format_name, file=name, image=image)
-    try:
-        table = read_table(partial(files.stream, name), name=name)
-        one_hot = columns_of_zeros_and_ones(table) if format_name == "one_hot" else ()
-        find = partial(find_columns, table.names, where=name, inside=tuple(table.inside))
-        if not is_named and class_columns(table.names, tuple(table.inside)):
-            return ()
-        possible = tuple if is_named else partial(columns_that_repeat, table)
-        try:
-            columns = find(stated=stated, one_hot=one_hot, possible=possible)
-        except LabelsUndecided as error:
-            columns = find(stated=replace_label(stated, error.choices[0]))
-        if bool(columns.one_hot) != (format_name == "one_hot"):
-            return ()
-        label = columns.label or ""
-        if not is_surely_class(label) and label in columns_of_zeros_and_ones(table):
-            return ()  # one of those with 1 for the class, such as `other_categories`
-        folder = name.rpartition("/")[0]
-        for number, (_, cells) in enumerate(table.rows()):
-            if any(finder.find(str(table.value(cells, one)), folder) for one in columns.files):
-                return (*table.names, *table.inside)
-            if number >= ROWS:
-                break
-    except BadData:
-        return ()
-    return ()
-
-
-def replace_label(stated: LabelsFile, label: str) -> LabelsFile:
-    """The same with another column of classes."""
-    return stated.model_copy(update={"label": label})
-
-
-def _patterns(names: Sequence[str], all_names: Sequence[str]) -> list[str]:
-    """Names, or a pattern for many: `Images/*/GT-*.csv`; only where no other file fits the pattern."""
-    if len(names) <= 4:
-        return list(names)
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        folder, _, last = name.rpartition("/")
-        stem, dot, ending = last.rpartition(".")
-        above, _, inner = folder.rpartition("/")
-        starts = stem.rstrip("0123456789_-")
-        of_folder = f"{above}/*" if above else "*" if inner else ""
-        groups.setdefault(f"{of_folder}/{starts}*{dot}{ending}".lstrip("/"), []).append(name)
-    patterns: list[str] = []
-    for pattern, members in groups.items():
-        fits = (
-            Files(dict.fromkeys(all_names, _never)).matching([pattern]) if len(members) > 1 else ()
-        )
-        patterns += [pattern] if sorted(fits) == sorted(members) else members
-    return patterns
-
-
-def _never() -> BinaryIO:  # names are compared only
-    raise AssertionError
 
 
 def find_lists(files: Files, members: frozenset[str]) -> list[LabelsFile]:
     """Text files whose lines all begin with an image; with several, one of each split."""
     finder = Finder(members)
-    found, with_label = [], set()
+    found, with_label, of_partition = [], set(), set()
     texts = [one for one in files.names if one.lower().endswith((".txt", ".lst", ".list"))]
     for name in [one for one in texts if "ImageSets" not in one.split("/")][:TRIED]:
         try:
-            lines = [
-                line for _, (_, line) in zip(range(LINES), lines_of(files, name), strict=False)
-            ]
+            pairs = first_lines(files, name)
         except BadData:
             continue
-        pairs = [image_and_rest(line) for line in lines]
         if pairs and all(finder.find(path) for path, _ in pairs):
             found.append(name)
-            if all(rest for _, rest in pairs):
+            if tell_splits(name, [rest for _, rest in pairs]):
+                of_partition.add(name)
+            elif all(rest for _, rest in pairs):
                 with_label.add(name)
-    # Lists without classes matter for their splits, and only where folders tell the classes.
+    # Lists without classes matter for their splits, and only where something else tells the classes.
     folders = {folder_of(member) for member in members} - {""}
     has_folders = len([one for one in folders if not split_in(one)]) > 1
     of_split = [name for name in found if split_in(name.rpartition("/")[2])]
-    found = [name for name in found if name in with_label or (name in of_split and has_folders)]
+    without = of_partition if has_folders or with_label else set()
+    without = without | (set(of_split) if has_folders else set())
+    found = [name for name in found if name in with_label | without]
     found = [name for name in found if name in of_split] if len(of_split) > 1 else found
     groups: dict[str, list[str]] = {}
     is_one_each = len(set(splits_of_files(found).values())) == len(found)

@@ -10,7 +10,7 @@ from pipeline_lib.labels.params import Several
 from pipeline_lib.sources.split_names import split_names
 
 # What programs write for no value. `None` and `NA` may be classes.
-NO_VALUE = frozenset({"", "nan", "NaN", "NAN", "null", "NULL", "<NA>", "#N/A"})
+NO_VALUE = frozenset({"", "nan", "NaN", "NAN", "null", "NULL", "<NA>", "#N/A", "N/A", "n/a"})
 
 
 @dataclass(frozen=True, slots=True)  # there may be millions, one at a time

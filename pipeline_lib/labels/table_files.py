@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,10 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline_lib.errors import BadData
+from pipeline_lib.labels.blank_tables import blank_table
 from pipeline_lib.labels.headerless import columns_of, is_about_an_image
-from pipeline_lib.labels.json_stream import JsonStream
+from pipeline_lib.labels.json_tables import Row, json_lines, json_records
 from pipeline_lib.labels.nested import Path, paths_inside, value_inside
-from pipeline_lib.sources.split_names import SPLIT_FOLDERS
 
 DELIMITERS = ",;\t|"
 SEPARATOR_LINE = re.compile('"?sep=."?')  # Excel's, above the names of the columns
@@ -31,9 +30,7 @@ OTHER_TABLES = (b"MATLAB", b"\x89HDF", b"\xd0\xcf\x11\xe0", b"PK\3\4")
 EXPORT = "export it as CSV with a line per image and the columns filename,label"
 PARQUET_ROWS = 8192
 NAMED_BY = 200  # records whose keys or cells are taken for the columns
-ENVELOPE = 20  # members of a JSON object beside the array that holds its records
 NO_COLUMN = ("", "__index_level_0__")
-Row = tuple[int, Mapping[str, Any]]  # number of the line or record, from 1; cells by column
 
 
 @dataclass(frozen=True)
@@ -67,9 +64,9 @@ def read_table(open_file: Callable[[], BinaryIO], *, name: str) -> TableFile:
         return _parquet(open_file, name)
     start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
     if name.lower().endswith((".jsonl", ".ndjson", ".manifest")):
-        return _json(open_file, name, _lines)
+        return _json(open_file, name, json_lines)
     if name.lower().endswith(".json") or start in (b"{", b"["):
-        return _json(open_file, name, _records)
+        return _json(open_file, name, json_records)
     return _csv(open_file, name)
 
 
@@ -90,6 +87,8 @@ def _csv(open_file: Callable[[], BinaryIO], name: str) -> TableFile:
         for sign in DELIMITERS
     ]
     delimiter, names = max(headers, key=lambda header: len(header[1]))
+    if len(names) == 1 and (table := blank_table(open_file, name)):
+        return TableFile(table.names, table.rows, "line", f"{name}:{table.line}")
     has_header = not is_about_an_image(names)
 
     def lines() -> Iterator[tuple[int, list[str]]]:
@@ -176,105 +175,8 @@ def _json(
     for _, record in islice(rows(), NAMED_BY):
         names |= dict.fromkeys(record)
         inside |= paths_inside(record)
-    unit = "line" if read is _lines else "record"
+    unit = "line" if read is json_lines else "record"
     return TableFile(tuple(names), rows, unit, name, inside)
-
-
-def _lines(file: BinaryIO, name: str) -> Iterator[Row]:
-    for number, line in enumerate(file, 1):
-        if line.strip():
-            try:
-                record = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except (ValueError, RecursionError) as error:  # bad text too
-                remedy = "write one JSON object per line, in UTF-8"
-                raise BadData(
-                    "not a line of JSON", file=f"{name}:{number}", value=error, remedy=remedy
-                ) from error
-            if not isinstance(record, dict):
-                raise BadData(
-                    "a line that is no JSON object",
-                    file=f"{name}:{number}",
-                    value=str(record)[:60],
-                    remedy='write lines such as {"file_name": "a.jpg", "label": "cat"}',
-                )
-            yield number, record
-
-
-def _records(file: BinaryIO, name: str) -> Iterator[Row]:
-    """The records of a JSON file: an array of objects or of pairs; {image: class}; {image: record}; {column: array};
-    {"version": 1, "files": [an array of objects]}; {"train": [records], "test": [records]}.
-    """
-    stream = JsonStream(file, name)
-    start = stream.peek()
-    if start == "[":
-        yield from _array(stream, name)
-        return
-    if start != "{":
-        raise _no_records(name, start)
-    columns: dict[str, list[Any]] = {}
-    number = 0
-    first: list[Row] = []  # or what stands beside the array of the records
-    for key in stream.members():
-        kind = stream.peek()
-        if kind == "[":
-            columns[key] = list(_values(stream))
-            continue
-        number += 1
-        value = stream.value()
-        record = {"file_name": key} | (value if isinstance(value, dict) else {"label": value})
-        first.append((number, record))
-        if number > ENVELOPE:
-            yield from first
-            first = []
-    if columns and not number and {key.lower() for key in columns} <= SPLIT_FOLDERS.keys():
-        records = ((key, value) for key, values in columns.items() for value in values)
-        for at, (split, value) in enumerate(records, 1):
-            yield at, {**_record(value, name), "split": split}
-        return
-    tables = [one for one in columns.values() if one and isinstance(one[0], dict)]
-    if len(tables) > 1:
-        raise _no_records(name, ", ".join(columns))
-    if number <= ENVELOPE and len(tables) == 1:
-        yield from ((at, _record(value, name)) for at, value in enumerate(tables[0], 1))
-        return
-    yield from first
-    if number:
-        return
-    if len(columns) == 1:  # {"labels": [["a.jpg", 0], ...]}, {"data": [{...}, ...]}
-        only = next(iter(columns.values()))
-        yield from ((at, _record(value, name)) for at, value in enumerate(only, 1))
-        return
-    lengths = {len(column) for column in columns.values()}
-    if len(lengths) != 1:
-        raise _no_records(name, ", ".join(columns))
-    for at, cells in enumerate(zip(*columns.values(), strict=True), 1):
-        yield at, dict(zip(columns, cells, strict=True))
-
-
-def _values(stream: JsonStream) -> Iterator[Any]:
-    for _ in stream.items():
-        yield stream.value()
-
-
-def _array(stream: JsonStream, name: str) -> Iterator[Row]:
-    for at, value in enumerate(_values(stream), 1):
-        yield at, _record(value, name)
-
-
-def _record(value: Any, name: str) -> Mapping[str, Any]:
-    if isinstance(value, list) and len(value) in (
-        2,
-        3,
-    ):  # of three, the second is the number of the class
-        return {"file_name": value[0], "label": value[-1]}
-    if not isinstance(value, dict):
-        raise _no_records(name, str(value)[:60])
-    return value
-
-
-def _no_records(name: str, value: str) -> BadData:
-    remedy = 'write an array of objects such as [{"file_name": "a.jpg", "label": "cat"}], or {"a.jpg": "cat"}'
-    return BadData("a JSON file without records", file=name, value=value, remedy=remedy)
 
 
 def _parquet(open_file: Callable[[], BinaryIO], name: str) -> TableFile:

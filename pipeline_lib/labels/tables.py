@@ -10,11 +10,11 @@ from typing import Any
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.class_names import ClassNames
-from pipeline_lib.labels.columns import Columns, find_columns
+from pipeline_lib.labels.columns import SPLITS_OF_BITS, Columns, find_columns, plain
 from pipeline_lib.labels.combinations import BETWEEN
 from pipeline_lib.labels.files import Files
+from pipeline_lib.labels.finder import Finder
 from pipeline_lib.labels.headerless import NO_SPLIT
-from pipeline_lib.labels.match import Finder
 from pipeline_lib.labels.params import LabelsFile
 from pipeline_lib.labels.statements import (
     Part,
@@ -26,9 +26,14 @@ from pipeline_lib.labels.statements import (
 from pipeline_lib.labels.table_columns import (
     as_bit,
     columns_of_zeros_and_ones,
-    columns_that_repeat,
+    told_by,
+    whole,
 )
 from pipeline_lib.labels.table_files import TableFile, read_table
+from pipeline_lib.sources.names import is_image_name
+
+# Cells that say that an image is not of the class of its row: Open Images' confidence, Prodigy's answer
+DENIALS = {"confidence": ("0", "0.0"), "answer": ("reject", "ignore")}
 
 
 def stated_by_tables(
@@ -84,7 +89,7 @@ def _columns(table: TableFile, stated: LabelsFile, subject_column: str | None) -
         stated=stated,
         one_hot=one_hot,
         inside=tuple(table.inside),
-        possible=partial(columns_that_repeat, table),
+        told=told_by(table),
     )
     if subject_column is not None and subject_column not in columns.names:
         remedy = "name one of its columns in subject_from, or a pattern such as '{subject}_*'"
@@ -100,18 +105,25 @@ def _columns(table: TableFile, stated: LabelsFile, subject_column: str | None) -
 def _column_of_images(
     tables: Mapping[str, TableFile], columns: Mapping[str, Columns], members: frozenset[str]
 ) -> dict[str, str]:
-    """Of several possible columns the one that names most images, for each file."""
+    """Of several possible columns the one that names most images, for each file.
+
+    Where one holds names with the ending of an image, numbers in another are no names, though images may be numbered too.
+    """
     chosen = {}
     finder: Finder | None = None
     for name, table in tables.items():
         possible = columns[name].files
         if len(possible) > 1:
             finder = finder or Finder(members)
-            n_named = dict.fromkeys(possible, 0)
+            n_named, n_endings = dict.fromkeys(possible, 0), dict.fromkeys(possible, 0)
             for _, cells in table.rows():
                 for column in possible:
-                    n_named[column] += bool(finder.find(str(table.value(cells, column))))
-            chosen[name] = max(possible, key=lambda column: n_named[column])
+                    cell = str(table.value(cells, column))
+                    n_named[column] += bool(finder.find(cell))
+                    n_endings[column] += is_image_name(cell)
+            most = max(n_endings.values())
+            of_names = [column for column in possible if n_endings[column] == most]
+            chosen[name] = max(of_names, key=lambda column: n_named[column])
         else:
             chosen[name] = possible[0]
     return chosen
@@ -127,23 +139,29 @@ def _statements(
 ) -> Iterator[Statement]:
     told = {image, columns.label, columns.split, *columns.one_hot}
     further = [name for name in columns.names if name not in told and name]
+    denials = {name: no for name in columns.names if (no := DENIALS.get(plain(name)))}
     for number, cells in table.rows():
         label = (
             _label(table.value(cells, columns.label), f"{file}:{number}")
             if columns.label
             else _hot(cells, columns.one_hot, file, number, table.unit)
         )
+        is_denied = any(str(cells.get(name, "")).lower() in no for name, no in denials.items())
+        label = [] if is_denied else label
         yield Statement(
             number,
             str(table.value(cells, image)),
             BETWEEN.join(map(class_names.name, label)),
-            _split(str(table.value(cells, columns.split))),
+            _split(str(table.value(cells, columns.split)), columns.split),
             {name: cells.get(name, "") for name in further},
             str(cells.get(subject_column, "")) if subject_column else "",
         )
 
 
-def _split(text: str) -> str:
+def _split(text: str, column: str | None) -> str:
+    if of_bits := SPLITS_OF_BITS.get(plain(column or "")):
+        bit = as_bit(text)
+        return text if bit is None else of_bits[0 if bit else 1]
     return "" if text.lower() == NO_SPLIT else text
 
 
@@ -161,7 +179,7 @@ def _label(cell: Any, where: str) -> list[str]:
         raise BadData("an object, not a class", file=where, value=str(cell)[:80], remedy=remedy)
     if isinstance(cell, list):
         return list(dict.fromkeys(label for one in cell for label in _label(one, where)))
-    return [str(cell)]
+    return [whole(str(cell))]
 
 
 def _hot(

@@ -30,6 +30,18 @@ def combined_classes(n_several: int, n_images: int, example: str, *, file: str) 
     return error
 
 
+def differing_lines(what: str, value: str, *, file: str) -> LabelsUndecided:
+    """Several lines are about one image and name several classes: it has them all, or people differ."""
+    remedy = (
+        "keep one line per image, or say which class such an image gets: `several: leave_out` (none) or `several: combined` "
+        f"(each combination is a class of its own) in `labels` of {IN_PARAMS}, or `perennial init --several RULE`; labels by "
+        "several people belong in a `votes` file"
+    )
+    error = LabelsUndecided(what, file=file, value=value, remedy=remedy)
+    error.key, error.choices = "several", ("leave_out", "combined")
+    return error
+
+
 def several_classes(n_several: int, n_images: int, example: str, *, file: str) -> LabelsUndecided:
     """Annotations name objects of several classes in one image."""
     remedy = (

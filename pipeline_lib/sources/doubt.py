@@ -16,9 +16,12 @@ from pipeline_lib.sources.layout import (
     Folders,
     detect_layout,
     layout_of_folders,
+    less_repeated,
+    less_shared,
 )
 from pipeline_lib.sources.name_patterns import fields_by_name
 from pipeline_lib.sources.names import class_name, without_archive_ending, without_image_ending
+from pipeline_lib.sources.no_classes import are_parts, why_no_classes
 from pipeline_lib.sources.reading import left_out
 from pipeline_lib.sources.set_aside import OF_ANNOTATIONS, OF_IMAGES
 from pipeline_lib.sources.source import Source
@@ -28,11 +31,6 @@ from pipeline_lib.sources.strays import stray_folders
 SHOWN = 5
 LACKING = 0.5  # share of the folders of evaluation that train must lack for a question
 DEEP = 0.1  # share of images below the class folders from which their folders may be the classes
-_PARTS = re.compile(
-    r"(.*[ _-])?(fold|part|batch|shard|chunk|set|split|session|cv|kfold|images|imgs|patient|subject|case|study|visit|user"
-    r"|participant|slide|scan)[ _-]?\d+",
-    re.IGNORECASE,
-)
 # Class and number of an image, with what is between them
 PATTERNS = (
     *(
@@ -88,7 +86,7 @@ class SourceDoubt:
     identity: str
 
 
-def find_doubt(names: Iterable[str], archives: Iterable[str] = ()) -> Doubt | None:
+def find_doubt(names: Collection[str], archives: Iterable[str] = ()) -> Doubt | None:
     """Find the doubt about the folders of some images; None if there is none. archives: those that count as folders."""
     folders = Counter(name.rpartition("/")[0] for name in names)
     counts = Counter({tuple(path.split("/")) if path else (): n for path, n in folders.items()})
@@ -99,6 +97,7 @@ def find_doubt(names: Iterable[str], archives: Iterable[str] = ()) -> Doubt | No
     for path, n in counts.items():
         below[path[found.depth :]] += n
     why = _why(below, found.kind, frozenset(archives) if found.depth == 0 else frozenset())
+    why = why or why_no_classes(_files_of_folders(names, found))
     return Doubt(why, _readings(counts, below, found)) if why else None
 
 
@@ -249,9 +248,15 @@ def _why(below: Counter[Folders], kind: Detected, archives: frozenset[str]) -> s
     return _not_classes(below) or _deep(below)
 
 
-def are_parts(folders: Collection[str]) -> bool:
-    """Whether folders are numbered like parts of a data set, or like persons: fold1, patient0007."""
-    return len(folders) > 1 and all(map(_PARTS.fullmatch, folders))
+def _files_of_folders(names: Iterable[str], layout: FolderLayout) -> dict[str, list[str]]:
+    """Class folder -> names of its files below it, without their endings."""
+    at = layout.depth + (layout.kind == "split_class_folders")
+    files: dict[str, list[str]] = {}
+    for name in names:
+        parts = name.split("/")
+        if len(parts) > at + 1:
+            files.setdefault(parts[at], []).append(without_image_ending("/".join(parts[at + 1 :])))
+    return files
 
 
 def _never_trained(below: Iterable[Folders], splits: Mapping[str, str]) -> set[str]:
@@ -275,7 +280,8 @@ def _not_classes(below: Counter[Folders]) -> str:
 
 def _deep(below: Counter[Folders]) -> str:
     """Whether folders below the first may be the classes: all images of a folder lie in them, or many of all."""
-    inside = {path[0] for path in _less_shared([path[1:] for path in below if len(path) > 1])}
+    below = less_repeated(below)
+    inside = {path[0] for path in less_shared([path[1:] for path in below if len(path) > 1])}
     if len(inside) < 2:
         return ""
     n_deep = sum(n for path, n in below.items() if len(path) > 1)
@@ -284,13 +290,6 @@ def _deep(below: Counter[Folders]) -> str:
     if n_deep < DEEP * sum(below.values()) and not without_own:
         return ""
     return f"images lie in folders inside folders ({_some(inside)} in {_some(tops)})"
-
-
-def _less_shared(paths: Sequence[Folders]) -> list[Folders]:
-    """The paths without the folders that all begin with (amazon/images/bike, dslr/images/bike), and without those that end."""
-    while paths and len({path[0] for path in paths}) == 1:
-        paths = [path[1:] for path in paths if len(path) > 1]
-    return list(paths)
 
 
 def _readings(

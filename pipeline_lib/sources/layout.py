@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -189,6 +190,22 @@ def _at_depth(
 
 def _is_split(folder: str, splits: Mapping[str, str] | None) -> bool:
     return folder.lower() in SPLIT_FOLDERS if splits is None else folder in splits
+
+
+def less_repeated(below: Mapping[Folders, int]) -> Counter[Folders]:
+    """Images by folders, without those that hold themselves: cat/cat, dog/dog of archives with a folder of their name."""
+    counts: Counter[Folders] = Counter()
+    for path, n in below.items():
+        is_repeated = len(path) > 1 and path[0] == path[1]
+        counts[path[:1] + path[2:] if is_repeated else path] += n
+    return counts
+
+
+def less_shared(paths: Sequence[Folders]) -> list[Folders]:
+    """The paths without the folders that all begin with (amazon/images/bike, dslr/images/bike), and without those that end."""
+    while paths and len({path[0] for path in paths}) == 1:
+        paths = [path[1:] for path in paths if len(path) > 1]
+    return list(paths)
 
 
 def _shared(first: Folders, last: Folders) -> Folders:

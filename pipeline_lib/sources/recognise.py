@@ -132,6 +132,8 @@ def splits_of_the_same_classes(tree: Tree) -> Shape | None:
     wrapper = _wrapper(tree, used)
     classes = {top: tree.inside(top, *wrapper[top]) for top in used}
     learnt = classes[train[0]]
+    if len(set(used.values())) < len(used):
+        return None  # test beside holdout: one of them may be none
     if len(learnt) < 2 or not all(found and found <= learnt for found in classes.values()):
         return None
     if any(tree.inside(top, *wrapper[top], one) for top in used for one in classes[top]):

@@ -31,7 +31,32 @@ OF_MASKS = frozenset(
         "mask", "masks", "gt", "groundtruth", "segmentation", "segmentations", "annotation", "annotations", "trimap", "trimaps",
     }
 )  # fmt: skip
-WITHOUT_LABEL = frozenset({"nolabel", "nolabels", "noclass", "unlabeled", "unlabelled"})
+WITHOUT_LABEL = frozenset(
+    {
+        "nolabel", "nolabels", "noclass", "unlabeled", "unlabelled", "unsorted", "unsortiert", "tosort", "todo", "tolabel",
+        "toreview", "tocheck", "toclassify", "unprocessed", "newfolder", "neuerordner", "nouveaudossier",
+        "nuevacarpeta", "nuovacartella", "novapasta", "nieuwemap", "untitledfolder",
+    }
+)  # fmt: skip
+DISCARDED = frozenset(
+    {
+        "todelete", "zzdelete", "deleteme", "tmp", "temp", "duplicates", "dupes", "backup", "backups",
+        "thumbs", "thumbnails",
+    }
+)  # fmt: skip
+_SMALLER = frozenset(
+    {
+        "thumb",
+        "thumbs",
+        "thumbnail",
+        "thumbnails",
+        "small",
+        "preview",
+        "previews",
+        "resized",
+        "crops",
+    }
+)
 _COLOURS = ("color", "colour", "colored", "rgb", "original", "originals")
 _RENDERINGS = frozenset(
     {
@@ -40,7 +65,8 @@ _RENDERINGS = frozenset(
     }
 )  # fmt: skip
 _MASK_OF = re.compile(
-    r"(?P<stem>.+?)[ _-](?P<word>masks?|seg|segmentation|gt|ground[_-]?truth|trimap|label|annotation)(?P<number>[ _-]?\d+)?",
+    r"(?P<stem>.+?)[ _-](?P<word>masks?|seg|segmentation|gt|ground[_-]?truth|trimap|label|annotation"
+    r"|thumb|thumbnail|preview|depth|heatmap|overlay)(?P<number>[ _-]?\d+)?",
     re.IGNORECASE,
 )
 
@@ -116,19 +142,39 @@ def mask_trees(names: Sequence[str]) -> dict[str, str]:
     return dict.fromkeys(found.values(), "they accompany images of the same names")
 
 
+def smaller_copies(names: Sequence[str]) -> dict[str, str]:
+    """cat/thumbnails/1.jpg below cat/1.jpg: a folder whose files have the names of those in the folder that holds it."""
+    stems: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        folder, _, last = name.rpartition("/")
+        stems[folder].add(without_image_ending(last))
+    found = {}
+    for path, own in stems.items():
+        above, _, folder = path.rpartition("/")
+        if _plain(folder) not in _SMALLER | OF_MASKS or above not in stems:
+            continue
+        if len({_without_word(stem) for stem in own} & stems[above]) >= SAME * len(own):
+            found[path_pattern(path)] = f"they accompany those in {above or 'the folder above'}"
+    return found
+
+
 def without_label(names: Sequence[str]) -> dict[str, str]:
-    """no_label/ beside the folders of classes, as CVAT exports it."""
+    """no_label/ beside the folders of classes, as CVAT exports it; unsorted/, tmp/, `New folder (2)`, as people leave them."""
     inside: dict[str, set[str]] = defaultdict(set)
     for name in names:
         *folders, _ = name.split("/")
         for at, folder in enumerate(folders):
             inside["/".join(folders[:at])].add(folder)
-    return {
-        path_pattern(parent, one): "its name says that they have no class"
-        for parent, siblings in inside.items()
-        for one in siblings
-        if _plain(one) in WITHOUT_LABEL and len(siblings) > 2
-    }
+    found = {}
+    for parent, siblings in inside.items():
+        named = {one: _plain(one).rstrip("0123456789") for one in siblings}
+        of_work = {one: word for one, word in named.items() if word in WITHOUT_LABEL | DISCARDED}
+        if len(siblings) - len(of_work) < 2:
+            continue
+        for one, word in of_work.items():
+            what = "have no class" if word in WITHOUT_LABEL else "are not to be used"
+            found[path_pattern(parent, one)] = f"its name says that they {what}"
+    return found
 
 
 def renderings(names: Sequence[str]) -> dict[str, str]:
@@ -163,6 +209,7 @@ SET_ASIDE: tuple[Callable[[Sequence[str]], Mapping[str, str]], ...] = (
     mask_folders,
     mask_files,
     mask_trees,
+    smaller_copies,
     without_label,
     renderings,
 )

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from pipeline_lib.errors import BadData
+from pipeline_lib.errors import BadData, LabelsUndecided
 from pipeline_lib.labels.files import Files, files_beside, opener
+from pipeline_lib.labels.finder import Finder
 from pipeline_lib.labels.formats import FORMATS, SURE, read_labels, recognise
-from pipeline_lib.labels.match import Finder
+from pipeline_lib.labels.match import ReceivedLabels
 from pipeline_lib.labels.params import LabelsFile
-from pipeline_lib.labels.recognise import find_tables, table_header
-from pipeline_lib.labels.table_columns import image_column
+from pipeline_lib.labels.recognise_tables import find_tables, table_header
+from pipeline_lib.labels.table_columns import agrees_with_folders, image_column, split_of_table
+from pipeline_lib.labels.table_files import read_table
 from pipeline_lib.settings import Settings
-from pipeline_lib.sources.doubt import are_parts
 from pipeline_lib.sources.layout import FolderLayout
+from pipeline_lib.sources.no_classes import are_parts
 from pipeline_lib.sources.objects import Place
 from pipeline_lib.sources.places import TABLE_ENDINGS, table_place
+from pipeline_lib.sources.recognise import Listing
+from pipeline_lib.sources.recognise import recognise as recognise_layout
 from pipeline_lib.sources.split_names import split_names
 from pipeline_lib.survey.answers import NO_LABELS, SourceAnswer
 from pipeline_lib.survey.contents import Contents
 
+OF_OBJECTS = frozenset({"yolo", "coco", "voc", "cvat"})
 TRIED = 20  # tables beside a source that are looked into
 
 
@@ -37,13 +43,15 @@ class LabelsDoubt:
 class LabelChoice:
     """taken: how labels are read; None where folders tell the classes. address: as params.yaml may shorten it.
 
-    files: where they are. why: how they were recognised; "" if a person named them. doubt: what must be asked.
+    files: where they are. why: how they were recognised; "" if a person named them. doubt: what must be asked. unused: tables
+    of these images whose columns may be classes, while folders are.
     """
 
     taken: LabelsFile | None
     files: Files
     why: str = ""
     doubt: LabelsDoubt | None = None
+    unused: tuple[str, ...] = ()
 
     def as_told(self, told: Mapping[str, str]) -> LabelChoice:
         """The same files, read as a person said. told: keys of LabelsFile and their values."""
@@ -79,7 +87,9 @@ def choose_labels(
         return LabelChoice(*_named(stated, inside, place, names, settings, root=root, uri=uri))
     members = frozenset(names)
     folder_class = {name: layout.label(name) for name in names}
-    offers = {_spelt(one): one for one in recognise(inside, members)}
+    offers = {
+        _spelt(one): one for one in _versions_apart(recognise(inside, members), inside, members)
+    }
     files = dict.fromkeys(offers, inside)
     if not any(one.format in SURE for one in offers.values()):
         for one in _beside(uri, members, root=root):
@@ -90,7 +100,7 @@ def choose_labels(
         offers = {_spelt(one): one for one in find_tables(inside, members, is_named=False)}
         files = dict.fromkeys(offers, inside)
     if not offers:
-        return LabelChoice(None, inside)
+        return _beside_folders(inside, members, folder_class)
     offers = {choice: _as_told(stated, answer.told) for choice, stated in offers.items()}
     offers = _without_copies(offers, files, members)
     first, taken = next(iter(offers.items()))
@@ -101,17 +111,83 @@ def choose_labels(
             choices["folders"] = None
         what = f"several files label these images ({', '.join(offers)})"
         return LabelChoice(None, inside, doubt=LabelsDoubt(what, choices))
-    if taken.format in SURE or folders_doubt or not told:
+    if folders_doubt and taken.format in ("lists", "splits"):
+        said = read_labels(files[first], taken, file=first, members=members)
+        if said.by_folder and recognise_layout(Listing(tuple(names))) is None:
+            what = f"a file tells splits ({first}); the innermost folder would be the class"
+            choices = {first: taken, "folders": None}
+            return LabelChoice(None, inside, doubt=LabelsDoubt(what, choices))
+    is_sure = taken.format in SURE and not _is_of_one_class(taken, files[first], members, told)
+    if is_sure or folders_doubt or not told:
         return LabelChoice(taken, files[first], why)
-    agreed = _compared(taken, files[first], folder_class)
-    if agreed is None:
+    try:
+        agreed = _compared(taken, files[first], folder_class)
         what = f"folders and a file label these images differently ({first})"
+    except LabelsUndecided:
+        raise
+    except BadData as error:  # said again when the file is chosen
+        agreed = None
+        what = f"folders tell classes, and so may {first}, which cannot be read as it is ({error.what})"
+    if agreed is None:
         return LabelChoice(None, inside, doubt=LabelsDoubt(what, {first: taken, "folders": None}))
     return LabelChoice(taken, files[first], why) if agreed else LabelChoice(None, inside)
 
 
+def _beside_folders(
+    inside: Files, members: frozenset[str], folder_class: Mapping[str, str | None]
+) -> LabelChoice:
+    """Folders as the classes, where no file is named like their labels: a table of these images with a column of splits may
+    tell both, as that of Waterbirds does, and is asked about; another one is named.
+    """
+    unused = []
+    for one in find_tables(inside, members, is_named=False):
+        name = inside.matching(one.inside)[0]
+        table = read_table(partial(inside.stream, name), name=name)
+        if agrees_with_folders(table, name, one.image, Finder(members), folder_class):
+            continue
+        if split_of_table(table):
+            what = f"folders may be the classes, or a column of a table of these images ({_spelt(one)})"
+            choices: dict[str, LabelsFile | None] = {_spelt(one): one, "folders": None}
+            return LabelChoice(None, inside, doubt=LabelsDoubt(what, choices))
+        unused.append(_spelt(one))
+    return LabelChoice(None, inside, unused=tuple(unused))
+
+
 def _as_told(stated: LabelsFile, told: Mapping[str, str]) -> LabelsFile:
     return stated.model_copy(update=dict(told))
+
+
+def _versions_apart(
+    offers: Sequence[LabelsFile], files: Files, members: frozenset[str]
+) -> list[LabelsFile]:
+    """The offers, with tables of equal columns one by one where they contradict each other: labels.csv, labels_old.csv."""
+    found = []
+    for one in offers:
+        names = files.matching(one.inside) if one.format in ("table", "one_hot") else []
+        singles = [one.model_copy(update={"inside": (name,)}) for name in names]
+        is_whole = len(singles) < 2 or _can_be_read(one, files, members)
+        apart = not is_whole and all(_can_be_read(each, files, members) for each in singles)
+        found += singles if apart else [one]
+    return found
+
+
+def _can_be_read(stated: LabelsFile, files: Files, members: frozenset[str]) -> bool:
+    try:
+        read_labels(files, stated, file=files.address, members=members)
+    except BadData:
+        return False
+    return True
+
+
+def _is_of_one_class(
+    taken: LabelsFile, files: Files, members: frozenset[str], told: Collection[str]
+) -> bool:
+    """Whether objects are all of one class, and folders tell several: a detector of `leaf` in the folders of its diseases."""
+    if taken.format not in OF_OBJECTS or len(told) < 2:
+        return False
+    stated = taken.model_copy(update={"several": "leave_out"})
+    labels = read_labels(files, stated, file=files.address, members=members)
+    return len(set(labels.class_of.values())) == 1
 
 
 def _compared(
@@ -119,8 +195,8 @@ def _compared(
 ) -> bool | None:
     """Whether labels are to be taken in place of class folders: None for both are possible.
 
-    Lists of each split that name every image are. Where the classes are the folders', under whatever names, labels are
-    taken if they also tell splits.
+    Lists of each split that name every image are, and tables of splits. Where the classes are the folders', under
+    whatever names, labels are taken if they also tell splits.
     """
     labels = read_labels(
         files, taken, file=taken.file or files.address, members=frozenset(folder_class)
@@ -128,7 +204,7 @@ def _compared(
     if not labels.class_of:
         return False
     is_whole = not any(folder_class[name] for name in labels.without)
-    if taken.format == "lists" and is_whole and labels.split_of:
+    if taken.format in ("lists", "splits") and is_whole and labels.split_of:
         return True
     pairs = {(folder_class[name], label) for name, label in labels.class_of.items()}
     one_to_one = len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
@@ -163,12 +239,18 @@ def _named(
     """The file or folder that a person named; a file of the source itself is named as it is there."""
     address = stated.file or ""
     within = _within(address, uri, place)
-    if within is not None and within in inside.open_by_name:
-        for one in recognise(inside, frozenset(names)):
+    is_pattern = within is not None and "*" in within
+    if within is not None and (is_pattern or within in inside.open_by_name):
+        members = frozenset(names)
+        for one in _versions_apart(recognise(inside, members), inside, members):
+            if is_pattern and within in one.inside:  # as a doubt names it
+                return one, inside
             # train.txt stands for test.txt too
             if one.has(within) and (one.inside != (within,) or one.image):
                 return one, inside
         plain = stated.model_copy(update={"file": None, "inside": (within,)})
+        if is_pattern:
+            return plain, inside
         return _format_of(plain, inside, within, names), inside
     files = files_beside(table_place(address, settings, root=root))
     if len(files.names) == 1:
@@ -201,21 +283,29 @@ def _within(address: str, uri: str, place: Place) -> str | None:
 def _without_copies(
     offers: Mapping[str, LabelsFile], files: Mapping[str, Files], members: frozenset[str]
 ) -> dict[str, LabelsFile]:
-    """The offers without those that say what an earlier one says."""
+    """The offers without those that say nothing beyond what another one says."""
     if len(offers) < 2:
         return dict(offers)
-    kept: dict[str, LabelsFile] = {}
-    said = []
+    said: dict[str, ReceivedLabels] = {}
+    kept = dict(offers)
     for choice, stated in offers.items():
         try:
             labels = read_labels(files[choice], stated, file=choice, members=members)
         except BadData:  # what is wrong with it is said when it is chosen
-            kept[choice] = stated
             continue
-        if (labels.class_of, labels.split_of) not in said:
-            said.append((labels.class_of, labels.split_of))
-            kept[choice] = stated
+        if any(_is_part(labels, other) for other in said.values()):
+            del kept[choice]
+            continue
+        for other in [one for one, its in said.items() if _is_part(its, labels)]:
+            del kept[other], said[other]
+        said[choice] = labels
     return kept
+
+
+def _is_part(labels: ReceivedLabels, whole: ReceivedLabels) -> bool:
+    """Whether all classes and splits that labels tell are told by others too."""
+    is_part = labels.class_of.items() <= whole.class_of.items()
+    return is_part and labels.split_of.items() <= whole.split_of.items()
 
 
 def _spelt(stated: LabelsFile) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice, zip_longest
 from pathlib import Path
 
-from pipeline_lib.errors import BadData, UsageError
+from pipeline_lib.errors import BadData, LabelsUndecided, UsageError
 from pipeline_lib.labels.match import ReceivedLabels
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.doubt import Doubt, doubt_of_file_names, find_doubt
@@ -30,16 +30,24 @@ from pipeline_lib.survey.answers import (
     NO_LABELS,
     Keys,
     SourceAnswer,
+    Table,
     keys_of,
     read_table,
     refuse_classless,
     remaining_doubt,
 )
 from pipeline_lib.survey.class_words import class_words
+from pipeline_lib.survey.companions import companions
 from pipeline_lib.survey.contents import Contents, Seen
-from pipeline_lib.survey.label_choice import choose_labels
+from pipeline_lib.survey.label_choice import LabelChoice, choose_labels
 from pipeline_lib.survey.look import SAMPLED, LeftOut, Looked, Survey, look_at
-from pipeline_lib.survey.problems import problems_of, respelled_classes, unreadable_formats
+from pipeline_lib.survey.problems import (
+    problems_of,
+    respelled_classes,
+    unreadable_formats,
+    untrained_classes,
+    unused_tables,
+)
 from pipeline_lib.survey.subjects import find_subjects
 from pipeline_lib.survey.unread import SAVE_AS_CSV, unread_labels
 
@@ -80,7 +88,7 @@ def survey_of(
         root=root,
         uri=uri,
     ).as_told(answer.told)
-    table = read_table(choice.taken, answer.subject_from, choice.files, names, uri=uri)
+    table = _table_of(choice, answer.subject_from, names, uri)
     received = table.labels if table else None
     shape = None
     if not answer.says_how and not choice.doubt:
@@ -93,7 +101,8 @@ def survey_of(
         shape = None
     doubt = None if shape else find_doubt(names, _archives(looked))
     if not (shape or received or answer.says_how):
-        others = [] if choice.doubt else _others(looked)
+        is_settled = choice.doubt is not None or answer.labels == NO_LABELS
+        others = [] if is_settled else _others(looked)
         doubt = _with_file_names(doubt, names, uri, others)
 
     # Each image with its class and split.
@@ -112,9 +121,14 @@ def survey_of(
     taken = [one for one in looked.taken if one.name in class_of]
     headers = [header for name, header in looked.headers.items() if name in class_of]
     formats = Counter(one.format for one in headers if one.format)
-    n_unreadable = sum(not one.format for one in headers)
+    unreadable = [
+        name for name, one in looked.headers.items() if name in class_of and not one.format
+    ]
     problems = unreadable_formats(taken, formats)
-    problems += problems_of(reading, labels, splits, contents, n_unreadable, received)
+    problems += problems_of(reading, labels, splits, contents, unreadable, received)
+    problems += companions(names)
+    problems += unused_tables(choice.unused)
+    problems += untrained_classes(class_of, split_of)
     if received is None:
         problems += respelled_classes(reading, names)
     if looked.n_unopened:
@@ -149,6 +163,21 @@ def survey_of(
         subjects=subjects,
         words=class_words(looked.contents, reading, names, class_of),
     )
+
+
+def _table_of(
+    choice: LabelChoice, subject_from: str | None, names: Sequence[str], uri: str
+) -> Table | None:
+    """The labels that were chosen. Raises what reading them raises, with the way to go without what nobody named."""
+    try:
+        return read_table(choice.taken, subject_from, choice.files, names, uri=uri)
+    except LabelsUndecided:
+        raise
+    except BadData as error:
+        if not choice.why:
+            raise
+        remedy = f"{error.remedy}; or go without what was found: `--labels folders`"
+        raise BadData(error.what, file=error.file, value=error.value, remedy=remedy) from error
 
 
 def _set_aside(looked: Looked, answer: SourceAnswer) -> dict[str, str]:

@@ -8,8 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline_lib.labels.columns import ANNOTATOR, has_file_column, is_surely_class, plain
+from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.sniff import sniff
-from pipeline_lib.sources.names import is_archive, refusal, without_image_ending
+from pipeline_lib.sources.names import (
+    RAW_ENDINGS,
+    SYSTEM_NAMES,
+    is_archive,
+    refusal,
+    without_image_ending,
+)
 from pipeline_lib.sources.places import TABLE_ENDINGS
 from pipeline_lib.survey.contents import Seen
 
@@ -40,10 +47,22 @@ KINDS = (
     Kind("HDF5", (".h5", ".hdf5", ".h5.gz"), _ARRAYS, labels_too=True),
     Kind("NumPy arrays", (".npy", ".npz"), _ARRAYS, labels_too=True),
     Kind("a Python pickle", (".pkl", ".pickle"), _ARRAYS, labels_too=True),
+    Kind("MXNet's RecordIO", (".rec",), _ARRAYS),
     Kind("MNIST's IDX", ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz"), _ARRAYS),
     Kind("TensorFlow records", (".tfrecord", ".tfrecords"), _ARRAYS),
     Kind("an LMDB database", (".mdb", ".lmdb"), _ARRAYS),
-    Kind("MXNet's RecordIO", (".rec",), _ARRAYS),
+    Kind("an SQLite database", (".sqlite", ".sqlite3", ".db"), _ARRAYS, labels_too=True),
+    Kind(
+        "an Arrow table",
+        (".arrow", ".feather"),
+        "write it as Parquet, and name that",
+        labels_too=True,
+    ),
+    Kind(
+        "RAW of cameras",
+        tuple(f".{one}" for one in sorted(RAW_ENDINGS)),
+        "develop them to JPEG, PNG or TIFF",
+    ),
     Kind("a 7z archive", (".7z",), _UNPACK),
     Kind("a RAR archive", (".rar",), _UNPACK),
     Kind("a Zstandard archive", (".zst",), _UNPACK),
@@ -57,6 +76,7 @@ KINDS = (
     Kind("video", (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg"), "save frames of it as images"),
     Kind("a spreadsheet", (".xlsx", ".xls", ".ods"), "", labels_too=True),
 )
+_PART = re.compile(r"-\d{5}-of-\d{5}$")
 NOT_LABELS = (
     "submission",
     "readme",
@@ -67,6 +87,7 @@ NOT_LABELS = (
     "changelog",
     "requirements",
 )
+OTHER_TEXTS = (".xml", ".yaml", ".yml", ".toml", ".html")
 SAVE_AS_CSV = (
     "save its labels as CSV (filename,label) and name it with --labels, or say --layout flat to go "
     "without"
@@ -75,6 +96,10 @@ SAVE_AS_CSV = (
 
 def instead_of_images(files: Sequence[Seen]) -> tuple[str, str] | None:
     """What most files of a source without images are, with an example, and the remedy; None for nothing known."""
+    broken = [one.name for one in files if one.fault is Reason.BROKEN_LINK]
+    if broken and len(broken) == len(files):
+        remedy = "fetch or mount what they point to, such as by `git annex get .`"
+        return f"links to nothing: {broken[0]}", remedy
     found: Counter[Kind] = Counter()
     example: dict[Kind, str] = {}
     for one in files[:LOOKED_INTO]:
@@ -83,7 +108,9 @@ def instead_of_images(files: Sequence[Seen]) -> tuple[str, str] | None:
             example.setdefault(kind, one.name)
     if not found:
         return None
-    kind, n = found.most_common(1)[0]
+    kind, n = max(
+        found.items(), key=lambda one: (one[1], -KINDS.index(one[0]) if one[0] in KINDS else 0)
+    )
     return f"{kind.what}: {example[kind]}" + (f" and {n - 1} more" if n > 1 else ""), kind.remedy
 
 
@@ -110,7 +137,7 @@ def unread_labels(files: Sequence[Seen], images: Sequence[str]) -> tuple[str, st
         if (kind := _by_ending(one.name)) and kind.labels_too:
             return one.name, kind.what
     stems = {without_image_ending(name.rpartition("/")[2]) for name in images}
-    texts = [one for one in files if one.name.lower().endswith((*TABLE_ENDINGS, ".xml"))]
+    texts = [one for one in files if one.name.lower().endswith((*TABLE_ENDINGS, *OTHER_TEXTS))]
     for one in texts[:LOOKED_INTO]:
         if any(word in one.name.rpartition("/")[2].lower() for word in NOT_LABELS):
             continue
@@ -181,4 +208,9 @@ def _is_of_pixels(head: bytes) -> bool:
 
 
 def _by_ending(name: str) -> Kind | None:
-    return next((kind for kind in KINDS if name.lower().endswith(kind.endings)), None)
+    """The kind of a file by its name, without the number of a part: `pets-train.tfrecord-00000-of-00002`."""
+    last = name.rpartition("/")[2].lower()
+    if last in SYSTEM_NAMES:
+        return None
+    whole = _PART.sub("", last)
+    return next((kind for kind in KINDS if whole.endswith(kind.endings)), None)

@@ -54,6 +54,8 @@ def describe(survey: Survey) -> str:
         lines.append(
             f"left out {one.n_files} file{'s' if one.n_files > 1 else ''} by {one.pattern}{what}"
         )
+    if any(one.what for one in survey.left_out):
+        lines.append("         `--exclude none` takes what was left out by itself")
     if survey.refused:
         lines.append(f"refused  {_counts(survey.refused)}")
     lines += [f"note     {problem}" for problem in survey.problems]

@@ -85,7 +85,7 @@ def test_no_value_in_any_spelling_is_no_class() -> None:
 
 def test_numbers_among_names_are_remarked() -> None:
     assert read("l.csv", b"file,label\n1.jpg,0\n2.jpg,cat\n").remarks == (
-        "classes are numbers and names in one column (0 beside cat): write one or the other if they mean the same",
+        "classes are numbers and names (0 beside cat): write one or the other if they mean the same",
     )
 
 

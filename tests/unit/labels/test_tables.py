@@ -9,10 +9,11 @@ import pytest
 
 from pipeline_lib.errors import BadData
 from pipeline_lib.labels.files import Files
+from pipeline_lib.labels.finder import Finder
 from pipeline_lib.labels.formats import read_labels
-from pipeline_lib.labels.match import Finder, ReceivedLabels
+from pipeline_lib.labels.match import ReceivedLabels
 from pipeline_lib.labels.params import LabelsFile
-from pipeline_lib.labels.recognise import table_header
+from pipeline_lib.labels.recognise_tables import table_header
 from testing.sources import Take, tar_of
 
 MEMBERS = frozenset({"a/1.jpg", "a/2.jpg", "b/caf%E9 %231.jpg", "b/10.png"})

@@ -10,11 +10,17 @@ import pytest
 
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey import SourceAnswer, survey
-from scripts import odd_folders
+from scripts import odd_disks, odd_folders
 from scripts.odd_imagenet import imagenet_rows
 from testing.curated import CuratedSource, curate_source, write_source
 
-ROWS = {**odd_folders.ORDINARY, **odd_folders.RECOGNISED, **odd_folders.ASKED, **imagenet_rows()}
+ROWS = {
+    **odd_folders.ORDINARY,
+    **odd_folders.RECOGNISED,
+    **odd_folders.ASKED,
+    **odd_disks.DISKS,
+    **imagenet_rows(),
+}
 PACKED = {"train, dev, testing": "tar", "images and masks in each class, as in chest radiographs": "zip",
           "class, then split": "tar", "folds": "zip"}  # fmt: skip
 
@@ -49,7 +55,7 @@ def test_a_layout_is_curated_with_the_classes_and_splits_that_it_means(
     assert curated.survey.doubt is None
 
 
-@pytest.mark.parametrize("name", odd_folders.ASKED)
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.asks])
 def test_what_names_leave_open_is_asked(name: str, tmp_path: Path) -> None:
     write_source(tmp_path / "pics", ROWS[name].files)
 

@@ -148,7 +148,7 @@ def test_what_a_person_should_know_is_said_in_sentences(tmp_path: Path) -> None:
         "formats  PNG 2",
         "note     1 images lie outside the class folders and have no class.",
         "note     2 classes have fewer than 20 images: cat, dog.",
-        "note     1 of the sampled files are no images that can be read; they will be quarantined.",
+        "note     1 of the sampled files are no images that can be read (cat/1.jpg); they will be quarantined.",
     ]
 
 

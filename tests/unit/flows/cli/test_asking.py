@@ -143,7 +143,7 @@ def test_several_columns_of_classes_are_asked_about_and_chosen(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(project / "photos", *(f"{n}.png" for n in range(4)))
-    rows = [f"{n}.png,{n % 2},{'cat' if n % 2 else 'dog'}" for n in range(4)]
+    rows = [f"{n}.png,{n % 2},{'cat' if n == 1 else 'dog'}" for n in range(4)]
     (project / "photos" / "labels.csv").write_text("\n".join(["file,label,class", *rows]))
 
     assert main(["init", "photos", "--force"]) == 2
