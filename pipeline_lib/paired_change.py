@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 ONE_SIDED_95 = 1.6448536269514722  # the normal distribution's 95 % point: one-sided bounds
-TWO_SIDED_95 = 1.959963984540054
 HALVINGS = 60  # of an interval of length 2: to 2e-18
 
 

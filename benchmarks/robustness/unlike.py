@@ -50,7 +50,6 @@ from benchmarks.support.digit_line import digits
 from benchmarks.support.file_line import FileLine, Picture
 from benchmarks.support.photographs import make_photographs
 from benchmarks.support.results_file import Row, kept_rows, row, write_results
-from pipeline_lib.evaluate.metrics import wilson
 from pipeline_lib.evaluate.params import EvaluateParams
 from pipeline_lib.evaluate.run import run as evaluate
 from pipeline_lib.evaluate.unlike import unit_length, watch_features
@@ -61,6 +60,7 @@ from pipeline_lib.networks.exported import UNLIKE_BORDER, ExportedModel, load_ex
 from pipeline_lib.networks.saved_weights import load_weights
 from pipeline_lib.pixels import decode
 from pipeline_lib.predict import trained_sight
+from pipeline_lib.share_interval import wilson
 from pipeline_lib.tables.selection import SELECTION
 from testing.small_line import evaluated_files
 

@@ -36,7 +36,6 @@ import torch
 
 from benchmarks.support.digit_line import DigitLine
 from benchmarks.support.results_file import Row, row, write_results
-from pipeline_lib.evaluate.metrics import wilson
 from pipeline_lib.evaluate.params import EvaluateParams
 from pipeline_lib.evaluate.shift import AMONG_FIVE, answer_shifted, shifted_images
 from pipeline_lib.harness.stage import StageRun
@@ -47,6 +46,7 @@ from pipeline_lib.networks.saved_weights import load_weights
 from pipeline_lib.register.params import RegisterParams
 from pipeline_lib.register.shift_losses import shift_changes
 from pipeline_lib.registry import ShiftChange
+from pipeline_lib.share_interval import wilson
 from pipeline_lib.shift.names import CORRUPTED, KINDS, family_of
 from pipeline_lib.tables.shifted import SHIFTED
 

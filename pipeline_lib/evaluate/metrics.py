@@ -7,39 +7,19 @@ in their place would be a statement about the model.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline_lib.share_interval import Interval, wilson
+
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
-TWO_SIDED_95 = 1.959963984540054  # the normal distribution's 97.5 % point
 TOP = 5
 ROWS_AT_ONCE = (
     1024  # memory that is used again: fresh memory for all rows costs more time than the arithmetic
 )
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Limits of a 95 % interval, 0..1."""
-
-    low: float
-    high: float
-
-
-def wilson(right: int, n: int) -> Interval:
-    """The score interval of a share (Wilson 1927, doi 10.1080/01621459.1927.10502953); 0..1 where n is 0."""
-    if n == 0:
-        return Interval(0.0, 1.0)
-    share = right / n
-    z2 = TWO_SIDED_95**2
-    shrink = 1 + z2 / n
-    centre = (share + z2 / (2 * n)) / shrink
-    half = TWO_SIDED_95 / shrink * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return Interval(max(centre - half, 0.0), min(centre + half, 1.0))
 
 
 def per_class(predicted_N: Labels, labels_N: Labels, *, n_classes: int) -> pd.DataFrame:

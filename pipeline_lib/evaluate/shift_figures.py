@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline_lib.evaluate.metrics import Interval, share_with_interval, wilson
-from pipeline_lib.paired_change import TWO_SIDED_95, score_interval
+from pipeline_lib.evaluate.metrics import share_with_interval
+from pipeline_lib.paired_change import score_interval
+from pipeline_lib.share_interval import TWO_SIDED_95, Interval, wilson
 from pipeline_lib.shift.names import CORRUPTED, EXTRA, family_of, is_corrupted
 
 Bools = npt.NDArray[np.bool_]

@@ -23,10 +23,10 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from pipeline_lib.evaluate.metrics import Interval
 from pipeline_lib.networks.build import head_name
 from pipeline_lib.networks.classifier import Calibrated, Classifier
 from pipeline_lib.networks.exported import UNLIKE_BORDER
+from pipeline_lib.share_interval import Interval
 
 LEAST_VALIDATION = (
     19  # with fewer, even the farthest image has a share of 1 / (n + 1), above the border

@@ -48,7 +48,7 @@ def gather(
     found.sort(key=lambda one: (one.night.when, one.night.run))
     found = _with_champions(found, registry, versions)
     files = _files_in_git(found, registry.origin)
-    found = [_with_facts(one, files, versions, registry.state_folder) for one in found]
+    found = [_with_facts(one, files, registry.state_folder) for one in found]
     found = _with_costs(found, operations, settings.price_per_hour)
     nights = _with_changes(found, Changes(registry.cache, registry.state_folder), most_counted)
     champion = next((v.number for v in versions if records.CHAMPION in v.aliases), None)
@@ -95,9 +95,7 @@ def _files_in_git(found: Sequence[Found], repository: Path) -> dict[str, str]:
     return read_files(repository, names)
 
 
-def _with_facts(
-    one: Found, files: Mapping[str, str], versions: Sequence[Version], state_folder: Path
-) -> Found:
+def _with_facts(one: Found, files: Mapping[str, str], state_folder: Path) -> Found:
     """Figures and the report."""
     if not one.outs:  # of a run without a result, or one that is forgotten
         return one

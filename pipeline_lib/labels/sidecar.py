@@ -86,14 +86,6 @@ def choices(files: Files, beside: Mapping[str, Mapping[str, str]]) -> tuple[str,
     return ("txt",) if texts else ()
 
 
-def is_caption(files: Files, beside: Mapping[str, Mapping[str, str]]) -> bool:
-    """Whether texts beside images look like captions, each of its own, and not like classes."""
-    texts = [
-        files.read(beside[one]["txt"]) for one in sorted(beside)[:TRIED] if "txt" in beside[one]
-    ]
-    return len(set(texts)) > len(texts) / 2 or any(text.count(b" ") > 4 for text in texts)
-
-
 def _choose(files: Files, beside: Mapping[str, Mapping[str, str]]) -> str:
     possible = choices(files, beside)
     if possible in (("txt",), ()) or (len(possible) > 1 and possible[0] != "cls"):

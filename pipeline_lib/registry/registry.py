@@ -99,7 +99,7 @@ class Registry:
         for version in versions:
             if wanted == str(version.number) or wanted in version.aliases:
                 return version
-        if wanted == CHAMPION:
+        if wanted == CHAMPION or not versions:
             raise aliases.no_champion(self.last_attempt(), versions, uri=self.uri)
         known = ", ".join(
             [str(v.number) + (f" ({', '.join(v.aliases)})" if v.aliases else "") for v in versions]
@@ -108,7 +108,7 @@ class Registry:
             "no such model version",
             file=self.uri,
             value=ref,
-            remedy=f"name one of: {known or 'none yet'}",
+            remedy=f"name one of: {known}",
         )
 
     def known_versions(self) -> list[Version]:

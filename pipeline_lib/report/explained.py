@@ -17,14 +17,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline_lib.files.atomic import link_or_copy
-from pipeline_lib.pixels import PixelRules, Undecodable, centre_square
+from pipeline_lib.pixels import PixelRules, centre_square
 from pipeline_lib.pixels.pixelate import Pixelation
 from pipeline_lib.report.answers import doubt_of
 from pipeline_lib.report.galleries import Card
 from pipeline_lib.report.overlay import overlay, shown
 from pipeline_lib.report.pages import answer_card
-from pipeline_lib.report.thumbnails import KEY_CHARACTERS, TINY_PX, Thumbnail, visible_pixels
-from pipeline_lib.shards.read import MemberBytes
+from pipeline_lib.report.thumbnails import KEY_CHARACTERS, TINY_PX, Thumbnail, visible_images
 from pipeline_lib.sources.paths_in_source import path_in_source
 
 EXPLAINED = "explanations.html"
@@ -185,25 +184,23 @@ def evidence_files(
         return {}
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {one.card.image_id: one for one in found.all}
-    rows = members[members["image_id"].isin(list(wanted)) & members["container"].notna()]
     about = f"{rules.model_dump_json()}|{pixelation}|{side_px}"
     made: dict[str, EvidenceFiles] = {}
-    with MemberBytes(shards) as source:
-        for row in rows.to_dict("records"):
-            data = source.read(row["container"], row["offset_bytes"], row["size_bytes"])
-            try:
-                pixels_HWC = visible_pixels(data, rules, pixelation)
-            except Undecodable:
-                continue
-            square_HWC = centre_square(pixels_HWC, side_px=side_px)
-            # Named by content, as all images: erasure finds them, and other reports share them.
-            sheet = _Sheet(square_HWC, row["sha256"][:KEY_CHARACTERS], about, folder, known)
-            one = wanted[row["image_id"]]
-            made[row["image_id"]] = EvidenceFiles(
-                sheet.save(None),
-                sheet.save(one.for_answer),
-                None if one.for_label is None else sheet.save(one.for_label),
-            )
+    pixels_of = visible_images(
+        wanted, members=members, shards=shards, rules=rules, pixelation=pixelation
+    )
+    for row, pixels_HWC in pixels_of:
+        if pixels_HWC is None:
+            continue
+        square_HWC = centre_square(pixels_HWC, side_px=side_px)
+        # Named by content, as all images: erasure finds them, and other reports share them.
+        sheet = _Sheet(square_HWC, row["sha256"][:KEY_CHARACTERS], about, folder, known)
+        one = wanted[row["image_id"]]
+        made[row["image_id"]] = EvidenceFiles(
+            sheet.save(None),
+            sheet.save(one.for_answer),
+            None if one.for_label is None else sheet.save(one.for_label),
+        )
     return made
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +36,7 @@ WHOLE_BYTES = 24_000_000  # of a report
 TEXT_BYTES = 550  # about an image in one place, with its share of the pages: benchmarks/whole/report_scale.py
 LEAST_BYTES, MOST_BYTES = 4_000_000, 10_000_000
 AT_ONCE = 64  # decoded before the budget is looked at
+Pixels = npt.NDArray[np.uint8]
 KEY_CHARACTERS = 16  # of a sha256 in a file's name: 64 bits
 
 
@@ -138,10 +139,8 @@ def _write(
     if target.exists():
         with Image.open(target) as image:
             return Thumbnail(target.name, max(image.size) <= TINY_PX)
-    data = source.read(row["container"], row["offset_bytes"], row["size_bytes"])
-    try:
-        pixels_HWC = visible_pixels(data, rules, pixelation)
-    except Undecodable:
+    pixels_HWC = _visible_or_none(row, source, rules, pixelation)
+    if pixels_HWC is None:
         return None
     small = Image.fromarray(shrink_to(pixels_HWC, short_side_px=size.short_side_px))
     tiny = max(small.size) <= TINY_PX
@@ -162,31 +161,49 @@ def thumbnails(
     short_side_px: int = SIDE_PX,
 ) -> dict[str, str]:
     """image_id -> data URI; "" where the bytes give no image. members: the members table."""
+    pixels_of = visible_images(
+        image_ids, members=members, shards=shards, rules=rules, pixelation=pixelation
+    )
+    return {
+        row["image_id"]: data_uri(shrink_to(pixels_HWC, short_side_px=short_side_px))
+        if pixels_HWC is not None
+        else ""
+        for row, pixels_HWC in pixels_of
+    }
+
+
+def visible_images(
+    image_ids: Iterable[str],
+    *,
+    members: pd.DataFrame,
+    shards: Path,
+    rules: PixelRules,
+    pixelation: Pixelation | None,
+) -> Iterator[tuple[dict[Any, Any], Pixels | None]]:
+    """Yield the members row of each image that has bytes, with its pixels as people may see them; None: undecodable."""
     wanted = members[members["image_id"].isin(list(image_ids)) & members["container"].notna()]
-    found: dict[str, str] = {}
     with MemberBytes(shards) as source:
         for row in wanted.to_dict("records"):
-            data = source.read(row["container"], row["offset_bytes"], row["size_bytes"])
-            try:
-                pixels_HWC = visible_pixels(data, rules, pixelation)
-            except Undecodable:
-                found[row["image_id"]] = ""
-            else:
-                found[row["image_id"]] = data_uri(
-                    shrink_to(pixels_HWC, short_side_px=short_side_px)
-                )
-    return found
+            yield row, _visible_or_none(row, source, rules, pixelation)
 
 
-def visible_pixels(
-    data: bytes, rules: PixelRules, pixelation: Pixelation | None
-) -> npt.NDArray[np.uint8]:
+def _visible_or_none(
+    row: Mapping[Any, Any], source: MemberBytes, rules: PixelRules, pixelation: Pixelation | None
+) -> Pixels | None:
+    data = source.read(row["container"], row["offset_bytes"], row["size_bytes"])
+    try:
+        return visible_pixels(data, rules, pixelation)
+    except Undecodable:
+        return None
+
+
+def visible_pixels(data: bytes, rules: PixelRules, pixelation: Pixelation | None) -> Pixels:
     """Pixels that people may see. Raises Undecodable."""
     pixels_HWC = decode(data, rules).pixels_HWC
     return pixelation.apply(pixels_HWC) if pixelation else pixels_HWC
 
 
-def data_uri(pixels_HWC: npt.NDArray[np.uint8]) -> str:
+def data_uri(pixels_HWC: Pixels) -> str:
     """A PNG (tiny images) or JPEG of these pixels, without metadata, as a `data:` URI."""
     image, buffer = Image.fromarray(pixels_HWC), io.BytesIO()
     tiny = max(image.size) <= TINY_PX

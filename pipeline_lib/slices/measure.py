@@ -15,14 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline_lib.register.class_losses import holm, mcnemar_loss
+from pipeline_lib.share_interval import wilson
 from pipeline_lib.slices.columns import Column, Columns, Rows
-from pipeline_lib.slices.stratified import (
-    TWO_SIDED_95,
-    Difference,
-    difference,
-    exact_test,
-    strata_of,
-)
+from pipeline_lib.slices.stratified import Difference, difference, exact_test, strata_of
 
 SMALLEST = 20  # test images of a group, or of a class in it, that is measured
 MOST_GROUPS = 200  # of a column; more are subjects or names, and their list would say nothing
@@ -51,7 +46,7 @@ NOT_COMPARED = (Finding.ONE_WITH_CLASS, Finding.NEARLY_ALL)
 
 @dataclass(frozen=True)
 class Share:
-    """right of n, and the 95 % score interval of the share, 0..1 (Wilson 1927, doi 10.1080/01621459.1927.10502953)."""
+    """right of n, and the 95 % interval of the share, 0..1, as the evaluation has it."""
 
     right: int
     n: int
@@ -278,11 +273,8 @@ def _slice(
 
 def share(right: int, n: int) -> Share:
     """A share with its interval. n: 1 or more."""
-    z2 = TWO_SIDED_95**2
-    value = right / n
-    centre = (value + z2 / (2 * n)) / (1 + z2 / n)
-    half = TWO_SIDED_95 / (1 + z2 / n) * float(np.sqrt(value * (1 - value) / n + z2 / (4 * n * n)))
-    return Share(right, n, max(centre - half, 0.0), min(centre + half, 1.0))
+    interval = wilson(right, n)
+    return Share(right, n, interval.low, interval.high)
 
 
 def _class_share(n_K: npt.NDArray[np.int64], wrong_K: npt.NDArray[np.int64], k: int) -> Share:

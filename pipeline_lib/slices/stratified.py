@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
+from pipeline_lib.share_interval import TWO_SIDED_95
+
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 SAME = 1 + 1e-7  # two probabilities this near are equal, as in R's and SciPy's tests
-TWO_SIDED_95 = 1.959963984540054  # the normal distribution's 97.5 % point
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,12 @@ def try_rates(learner: Learner, batches: Iterable[Batch]) -> list[TriedRate]:
     return tried
 
 
-def peak_rate(tried: list[TriedRate]) -> float:
-    """A tenth of the rate at which the loss was lowest, to two digits: the careful end of what trains."""
+def peak_rate(tried: list[TriedRate]) -> float | None:
+    """A tenth of the rate at which the loss was lowest, to two digits: the careful end of what trains.
+
+    None where that is less than any rate that was tried: then the loss hardly fell below its beginning, as from a head
+    that is fitted before the first step.
+    """
     lowest = min(tried, key=lambda found: found.loss)
-    return float(f"{lowest.rate / 10:.2g}")
+    peak = float(f"{lowest.rate / 10:.2g}")
+    return peak if peak >= tried[0].rate else None

@@ -91,7 +91,5 @@ def _refuse_unknown(said: str, digest: str, ids: pd.Series) -> None:
         last = said.rpartition("/")[2]
         near = [short[one] for one in difflib.get_close_matches(last, short, n=3, cutoff=0.6)]
     nearest = f"; nearest are {', '.join(near)}" if near else ""
-    remedy = (
-        f"name a file, an image_id, a path in the source, or 6 digits of a sha256 and more{nearest}"
-    )
+    remedy = f"name a file, an image_id, a path in the source, or the first 6 or more digits of a sha256{nearest}"
     raise UsageError("no image of the line is called so", file=said, remedy=remedy)

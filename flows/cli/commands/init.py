@@ -331,6 +331,11 @@ def _what_it_takes(
 
 
 def _what_comes(found: Survey, written: Sequence[str]) -> str:
+    if found.is_complete and not found.classes:
+        return (
+            "next     give the images classes (see the note), then run `perennial init` again; as it is the line ends at\n"
+            "         `curate`, for want of labels. A votes file is named in params.yaml (docs/labels.md)"
+        )
     return (
         "next     look at params.yaml, then `dvc repro` (here) or `perennial run` (in a separate workspace):\n"
         f"         {found.n_images} images are read where they are, packed into shards, decoded, checked and split,\n"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
+import sys
 from pathlib import Path
 
 HELP = (
@@ -29,10 +31,19 @@ def run(options: argparse.Namespace) -> int:
     from pipeline_lib.params_file import load_section
     from pipeline_lib.settings import load_settings
     from pipeline_lib.train.params import TrainParams
+    from pipeline_lib.train.rendezvous import WAIT_S
     from pipeline_lib.train.run import join
 
     checkout = find_project(Path.cwd())
     files = read_line(checkout).stage_files("train")
     params = load_section(checkout / "params.yaml", "train", TrainParams)
-    join(StageRun(checkout, files.reads, files.writes, params, load_settings(checkout)))
+    settings = load_settings(checkout)
+
+    # Ten minutes of silence look like a fault; then the node says what the stage says.
+    print(
+        f"waiting at {settings.train_rendezvous} for the first node, {WAIT_S / 60:g} minutes at most",
+        file=sys.stderr,
+    )
+    logging.getLogger("pipeline_lib.train").setLevel(logging.INFO)
+    join(StageRun(checkout, files.reads, files.writes, params, settings))
     return 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 HELP = "describe every key of params.yaml: meaning, bounds, default and current value"
@@ -12,13 +14,15 @@ HELP = "describe every key of params.yaml: meaning, bounds, default and current 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `perennial params`."""
     parser.add_argument(
-        "section", nargs="?", help="section to describe, such as train (default: all)"
+        "section",
+        nargs="?",
+        help="section or key to describe, such as train or train.epochs (default: all)",
     )
     parser.add_argument("--json", action="store_true", help="print the JSON schema instead")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the keys. Raises UsageError for a section that does not exist."""
+    """Print the keys. Raises UsageError for a section or key that does not exist."""
     from flows.cli.project import find_project
     from flows.fields import key_lines
     from pipeline_lib.errors import UsageError
@@ -29,12 +33,11 @@ def run(options: argparse.Namespace) -> int:
     sections = {
         field.alias or name: field.annotation for name, field in LineParams.model_fields.items()
     }
-    if options.section and options.section not in sections:
+    section, _, key = (options.section or "").partition(".")
+    if section and section not in sections:
         remedy = f"choose one of {', '.join(sections)}"
-        raise UsageError(
-            "no such section", file="perennial params", value=options.section, remedy=remedy
-        )
-    wanted = {name: model for name, model in sections.items() if options.section in (None, name)}
+        raise UsageError("no such section", file="perennial params", value=section, remedy=remedy)
+    wanted = {name: model for name, model in sections.items() if section in ("", name)}
     if options.json:
         print(
             json.dumps(
@@ -47,11 +50,28 @@ def run(options: argparse.Namespace) -> int:
     recipe = RECIPES.get((present.get("train") or {}).get("recipe", "quick"))
     for name, model in wanted.items():
         otherwise = dict(recipe) if recipe and name == "train" else {}
-        print(
-            "\n".join(
-                key_lines(
-                    model, prefix=f"{name}.", present=present.get(name) or {}, otherwise=otherwise
-                )
-            )
+        lines = key_lines(
+            model, prefix=f"{name}.", present=present.get(name) or {}, otherwise=otherwise
         )
+        print("\n".join(_about(options.section, lines) if key else lines))
     return 0
+
+
+def _about(key: str, lines: Sequence[str]) -> list[str]:
+    """The lines of one key, or of the keys below it. Raises UsageError where there is none, with the nearest."""
+    from pipeline_lib.errors import UsageError
+
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        if not line.startswith(" "):
+            name = line.partition(" ")[0]
+            found[name] = []
+        found[name].append(line)
+    about = [
+        line for name, said in found.items() if f"{name}.".startswith(f"{key}.") for line in said
+    ]
+    if not about:
+        near = difflib.get_close_matches(key, found, n=1)
+        remedy = f"choose {near[0]}" if near else "`perennial params SECTION` lists its keys"
+        raise UsageError("no such key", file="perennial params", value=key, remedy=remedy)
+    return about

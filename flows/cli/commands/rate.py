@@ -42,7 +42,12 @@ def run(options: argparse.Namespace) -> int:
     )
     for found in tried[:: max(1, len(tried) // LINES)]:
         print(f"{found.rate:.2e}  loss {found.loss:.3f}")
-    print(
-        f"train:\n  peak_learning_rate: {peak_rate(tried):g}  # a tenth of the rate with the lowest loss"
-    )
+    peak = peak_rate(tried)
+    if peak is None:
+        print(
+            f"no rate is suggested: the loss hardly falls below that of the beginning, at any rate. Keep the present one:\n"
+            f"train:\n  peak_learning_rate: {params.peak_learning_rate:g}  # as params.yaml or its recipe has it"
+        )
+    else:
+        print(f"train:\n  peak_learning_rate: {peak:g}  # a tenth of the rate with the lowest loss")
     return 0

@@ -15,7 +15,6 @@ from pipeline_lib.evaluate.metrics import (
     in_top5,
     per_class,
     top_classes,
-    wilson,
 )
 from pipeline_lib.evaluate.predictions import (
     HIGHEST,
@@ -26,6 +25,7 @@ from pipeline_lib.evaluate.predictions import (
     uncalibrated,
 )
 from pipeline_lib.evaluate.summary import summarise
+from pipeline_lib.share_interval import wilson
 
 RANDOM = np.random.default_rng(7)
 LABELS = RANDOM.integers(0, 8, 400)

@@ -18,7 +18,6 @@ from pipeline_lib.evaluate.calibration import (
     equal_width,
     reliability,
 )
-from pipeline_lib.evaluate.metrics import wilson
 from pipeline_lib.evaluate.ranking import Curve, Curves, curve_of, operating_points
 from pipeline_lib.evaluate.selective import (
     area_under_risk,
@@ -27,6 +26,7 @@ from pipeline_lib.evaluate.selective import (
     thresholds,
 )
 from pipeline_lib.evaluate.summary import summarise
+from pipeline_lib.share_interval import wilson
 from testing.score_tables import (
     hard_tables,
     largest_difference,

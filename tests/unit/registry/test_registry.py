@@ -72,6 +72,8 @@ def test_an_empty_registry_has_no_champion_and_is_not_created_by_asking(tmp_path
     registry = load_registry(Settings(), tmp_path)
 
     assert registry.champion() is None
+    with pytest.raises(UsageError, match="no model was registered yet. Remedy: `dvc repro` or"):
+        registry.version("7")
     assert not (tmp_path / ".perennial").exists()
 
 

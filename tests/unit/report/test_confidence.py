@@ -75,5 +75,6 @@ def test_the_pages_say_what_is_promised_and_what_is_out_of_reach(report: Path) -
 
     assert "87.50 % sure" in confidence and "not reachable on validation" in confidence
     assert "the model was too sure of itself, and says less now" in confidence
+    assert "validation images there" in one_class
     assert "62.50 %" in one_class and "not reachable on validation" in one_class
     assert "balanced accuracy" in classes and "How far off" not in classes

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline_lib.evaluate.metrics import wilson
-from pipeline_lib.slices.measure import share
 from pipeline_lib.slices.stratified import Strata, difference, exact_test, strata_of
 
 
@@ -120,12 +118,3 @@ def test_images_are_counted_by_class() -> None:
     assert found.wrong1_K.tolist() == [1, 0, 1]
     assert found.n0_K.tolist() == [0, 0, 2]
     assert found.wrong0_K.tolist() == [0, 0, 1]
-
-
-@pytest.mark.parametrize(
-    ("right", "n"), [(0, 1), (1, 1), (0, 20), (20, 20), (13, 17), (9_999, 10_000)]
-)
-def test_the_interval_of_a_share_is_that_of_the_evaluation(right: int, n: int) -> None:
-    found, expected = share(right, n), wilson(right, n)
-
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)

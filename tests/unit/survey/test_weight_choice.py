@@ -339,7 +339,7 @@ def test_a_model_of_ours_says_its_network_and_size_itself(tmp_path: Path) -> Non
             ConfigError,
             "see colours in another way",
         ),
-        ("registered:9", PipelineError, "no such model version"),
+        ("registered:9", PipelineError, "no model was registered yet"),
     ],
 )
 def test_weights_that_cannot_be_used_are_told_before_params_are_written(

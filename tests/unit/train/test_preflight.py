@@ -39,7 +39,7 @@ def ahead(folder: Path, **params: Any) -> None:
         (
             {"weights": "registered:7", "weights_sha256": "0" * 64},
             PipelineError,
-            "no such model version .found: ",
+            "no model was registered yet",
         ),
         (
             {"teacher": "runs/7", "teacher_sha256": "0" * 64},

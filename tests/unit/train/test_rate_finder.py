@@ -17,6 +17,10 @@ def test_a_tenth_of_the_rate_with_the_lowest_loss_is_named() -> None:
     assert peak_rate([TriedRate(0.01, 1.2), TriedRate(0.456, 0.7), TriedRate(2.0, 3.0)]) == 0.046
 
 
+def test_no_rate_is_named_where_the_loss_only_rises() -> None:
+    assert peak_rate([TriedRate(1e-5, 0.09), TriedRate(1e-3, 0.2), TriedRate(0.1, 0.4)]) is None
+
+
 def test_rates_rise_until_the_loss_runs_away_and_the_one_that_is_named_trains(
     small_line: SmallLine, tmp_path: Path
 ) -> None:
@@ -27,7 +31,9 @@ def test_rates_rise_until_the_loss_runs_away_and_the_one_that_is_named_trains(
     rates, losses = [found.rate for found in tried], [found.loss for found in tried]
     assert rates == sorted(rates) and rates[0] == pytest.approx(1e-5)
     assert min(losses) < losses[0] and losses.index(min(losses)) > 20
-    run(small_line.train(tmp_path, peak_learning_rate=peak_rate(tried), epochs=20))
+    peak = peak_rate(tried)
+    assert peak is not None
+    run(small_line.train(tmp_path, peak_learning_rate=peak, epochs=20))
     assert pd.read_csv(tmp_path / "curves.csv")["val_top1"].max() > 0.8
 
 

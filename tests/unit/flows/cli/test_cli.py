@@ -100,6 +100,11 @@ def test_the_project_is_found_from_a_folder_below(
             2,
             "perennial params: no such section (found: trian). Remedy: choose one of discover,",
         ),
+        (
+            ["params", "train.epoch"],
+            2,
+            "perennial params: no such key (found: train.epoch). Remedy: choose train.epochs",
+        ),
         (["init", "nowhere"], 66, "error[source_missing]"),
         (
             ["init", "photos", "more"],
@@ -135,6 +140,13 @@ def test_params_shows_the_present_value_and_the_meaning(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("train.recipe = quick   (")
     assert all(line.startswith(("train.", "    ")) for line in lines)
+
+
+def test_params_describes_one_key(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["params", "train.epochs"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("train.epochs = ") and all(line[:1] == " " for line in lines[1:])
 
 
 def test_params_as_json_is_the_schema_of_every_section(
@@ -210,6 +222,21 @@ def test_init_writes_parameters_for_a_folder_of_images(
     )
     assert "recipe   finetune: 6 photographs, starting from builtin:efficientnet_lite0" in out
     assert "next     look at params.yaml, then `dvc repro` (here) or `perennial run`" in out
+
+
+def test_init_of_images_without_classes_promises_no_model(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    (project / "photos").mkdir()
+    for number in range(3):
+        Image.new("RGB", (40, 40), (number, 90, 30)).save(project / "photos" / f"{number}.png")
+
+    assert main(["init", "photos"]) == 0
+
+    out = capsys.readouterr().out
+    assert "as it is the line ends at" in out and "a model is trained" not in out
 
 
 def test_ctrl_c_leaves_with_130(
