@@ -25,6 +25,8 @@ LOCAL_HEADER = struct.Struct(
 )  # APPNOTE.TXT 4.3.7: signature, ..., lengths of name and extra field
 # Bits of the general purpose flag, APPNOTE.TXT 4.4.4. Encrypted: members, by strong encryption, the directory
 ENCRYPTED, UTF_8 = 0x1 | 0x40 | 0x2000, 0x800
+METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
+METHOD_NAMES = {**zipfile.compressor_names, 93: "Zstandard", 95: "xz", 96: "JPEG"}
 MOST_BYTES = 1 << 62  # a zip64 field may claim four times that, which no table can hold
 # zipfile asks bzip2 and LZMA for all that the read bytes unpack to: few bytes at a time keep that below 100 MB
 CAREFUL_BYTES = 4096
@@ -124,7 +126,7 @@ def unpack_zip(
 
 
 def open_zip(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
-    """The directory of a zip. Raises ArchiveDamaged; BadData when it is encrypted."""
+    """The directory of a zip. Raises ArchiveDamaged; BadData when it is encrypted, or compressed as we do not read it."""
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, struct.error, ValueError, EOFError, NotImplementedError) as error:
@@ -134,12 +136,22 @@ def open_zip(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
             value=str(error),
             remedy=REMEDY,
         ) from error
-    if any(info.flag_bits & ENCRYPTED for info in archive.infolist()):
+    members = archive.infolist()
+    if any(info.flag_bits & ENCRYPTED for info in members):
         archive.close()
         raise BadData(
             "the zip archive is encrypted",
             file=name,
             remedy="decrypt it and name the plain archive",
+        )
+    if other := next((info for info in members if info.compress_type in UNREAD_METHODS), None):
+        archive.close()
+        method = UNREAD_METHODS[other.compress_type]
+        raise BadData(
+            "the zip archive is compressed by a method that is not read",
+            file=name,
+            value=f"{method} ({other.compress_type}), member {other.filename}",
+            remedy="unpack it (`7z x`) and name the folder, or pack it anew as a tar or zip",
         )
     return archive
 

@@ -22,12 +22,14 @@ from pipeline_lib.errors import (
     SourceMissing,
 )
 from pipeline_lib.settings import Settings
-from pipeline_lib.sources.web import connections, exchange
+from pipeline_lib.sources.web import connections, exchange, patience
 from pipeline_lib.sources.web.connections import is_public
-from pipeline_lib.sources.web.exchange import Exchange, Version
+from pipeline_lib.sources.web.exchange import Exchange
+from pipeline_lib.sources.web.headers import Version
 from pipeline_lib.sources.web.urls import Url, name_of, parse_url
 from tests.support.certificates import own_authority
 from tests.support.flaky_proxy import WHOLE, Busy, Cut, Drop, FlakyProxy, Short, in_turn
+from tests.support.slow_server import SlowServer
 from tests.support.web_server import Answer, WebServer
 
 DATA = bytes(range(256)) * 40
@@ -217,18 +219,97 @@ def test_a_busy_server_is_asked_again_as_late_as_it_says_within_bounds(
     assert all(0 < pause < 5 for pause in slept_s[2:])
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Length": "many"},
+        {"Content-Length": "-5"},
+        {"Content-Length": "9" * 25},
+        {"Content-Length": "9" * 5000},
+        {"Content-Length": "\xb2"},
+        {"Content-Disposition": "attachment; filename*=undefined''a.tar"},
+    ],
+)
+def test_headers_that_say_nonsense_count_as_absent(
+    server: WebServer, headers: dict[str, str]
+) -> None:
+    """A number that is none, or fits no table, as a traceback would end the run of a whole list."""
+    length = {} if "Content-Length" in headers else {"Content-Length": str(len(DATA))}
+    server.answers["a.tar"] = lambda asked: (
+        Answer(200, {**length, **headers}) if asked.method == "HEAD" else None
+    )
+
+    assert exchange_for(server.url).look(at(f"{server.url}/a.tar")).size_bytes == len(DATA)
+
+
+@pytest.mark.parametrize(
+    "asked", ["\xb2", "9" * 5000, "Fri, 31 Dec 99999 23:59:59 GMT", "-7", "soon"]
+)
+def test_a_wait_that_is_no_number_or_date_is_our_own(
+    server: WebServer, slept_s: list[float], asked: str
+) -> None:
+    with FlakyProxy(server.url, in_turn([Busy(429, asked)])) as proxy:
+        exchange_for(proxy.url).look(at(f"{proxy.url}/a.tar"))
+
+    assert all(pause < 5 for pause in slept_s)
+
+
+def test_a_server_that_sends_next_to_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit on each read alone waits for ever on a byte a minute."""
+    monkeypatch.setattr(patience, "WINDOW_S", 0.1)
+    monkeypatch.setattr(patience, "HEADERS_S", 0.1)
+    with SlowServer() as slow:
+        with pytest.raises(ServiceUnavailable, match="the headers did not end within"):
+            exchange_for(slow.url).look(at(f"{slow.url}/headers"))
+        with pytest.raises(BadData, match=r"TimeoutError: \d+ bytes in 0 s"):
+            copied(f"{slow.url}/body", Version(1000, None, "", ""))
+
+
+def test_a_stream_without_an_end_is_no_file(
+    server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers["a.tar"] = lambda asked: Answer(405) if asked.method == "HEAD" else None
+    server.ranges = False
+    monkeypatch.setattr(exchange, "whole_number", lambda _: None)
+    monkeypatch.setattr(exchange, "COUNTED_BYTES", 1000)
+    with pytest.raises(ObjectRefused, match=r"a stream without an end \(found: .* bytes so far"):
+        exchange_for(server.url).look(at(f"{server.url}/a.tar"))
+    server.kinds["a.tar"] = "multipart/x-mixed-replace"
+    with pytest.raises(ObjectRefused, match=r"multipart/x-mixed-replace, 0 bytes so far"):
+        exchange_for(server.url).look(at(f"{server.url}/a.tar"))
+
+
+def test_a_server_that_gives_no_answer_is_not_asked_for_every_url(server: WebServer) -> None:
+    with FlakyProxy(server.url, in_turn([Drop()] * 100)) as proxy:
+        one = exchange_for(server.url, proxy.url)
+        for _ in range(exchange.SILENT_URLS):
+            with pytest.raises(ServiceUnavailable, match="does not answer as expected"):
+                one.look(at(f"{proxy.url}/a.tar"))
+        n_asked = len(proxy.requests)
+        with pytest.raises(ServiceUnavailable, match=r"gave no answer to 5 other URLs"):
+            one.look(at(f"{proxy.url}/a.tar"))
+        assert len(proxy.requests) == n_asked
+    assert one.look(at(f"{server.url}/a.tar")).size_bytes == len(DATA)
+
+
 def test_redirects_are_followed_and_bounded(server: WebServer) -> None:
     server.answers |= {
         "moved": Answer(302, {"Location": "/a.tar"}),
         "circle": Answer(301, {"Location": "circle"}),
         "odd": Answer(302, {"Location": "ftp://elsewhere.example/a.tar"}),
+        "broken": Answer(302, {"Location": "http://[::1/a.tar"}),
+        "raw": Answer(302, {"Location": "/ü.tar".encode().decode("latin-1")}),
     }
+    server.files["%C3%BC.tar"] = DATA
 
     assert copied(f"{server.url}/moved") == DATA
     with pytest.raises(ObjectRefused, match=r"/circle: more than 5 redirects"):
         copied(f"{server.url}/circle")
     with pytest.raises(BadData, match=r"/odd: not a URL \(found: ftp://elsewhere"):
         copied(f"{server.url}/odd")
+    with pytest.raises(BadData, match=r"/broken: not a URL \(found: http://\[::1/a.tar"):
+        copied(f"{server.url}/broken")
+    assert copied(f"{server.url}/raw") == DATA
 
 
 def test_a_token_goes_to_its_own_host_alone_and_is_never_shown(
@@ -281,6 +362,14 @@ def test_a_token_goes_to_its_own_host_alone_and_is_never_shown(
             "2002:7f00:1::",
             "ff02::1",
             "::",
+        ),
+        *(
+            "64:ff9b:1::7f00:1",  # a translation prefix of the own network (RFC 8215)
+            "::127.0.0.1",
+            "::ffff:0:127.0.0.1",
+            "fec0::1",
+            "3fff::1",
+            "168.63.129.16",
         ),
     ],
 )
@@ -416,6 +505,25 @@ def test_https_goes_through_a_tunnel_of_the_proxy(
         ConfigError, match=r"https_proxy: a proxy of this kind is not supported \(found: socks5\)"
     ):
         copied(f"{server.url}/a.tar")
+
+
+@pytest.mark.parametrize("proxy", ["http://host:port", "http://[::1", "http://:3128", "///", "a b"])
+def test_a_proxy_that_is_no_address_is_named_without_its_password(
+    server: WebServer, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    scheme, mark, rest = proxy.rpartition("://")
+    monkeypatch.setenv("http_proxy", f"{scheme}{mark}me:{SECRET}@{rest}")
+
+    with pytest.raises(ConfigError, match="http_proxy: not the address of a proxy") as raised:
+        copied(f"{server.url}/a.tar")
+    assert SECRET not in str(raised.value)
+
+
+def test_a_token_that_no_header_may_hold_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for token in ("a…b", "a\x01b"):
+        monkeypatch.setenv("HUB_TOKEN", token)
+        with pytest.raises(ConfigError, match=r"a character that no header may have .*HUB_TOKEN"):
+            exchange_for("https://hub.example", url_tokens="hub.example=HUB_TOKEN")
 
 
 def _tunnel(listener: socket.socket, port: int, said: list[bytes]) -> None:
