@@ -25,8 +25,16 @@ LOCAL_HEADER = struct.Struct(
 )  # APPNOTE.TXT 4.3.7: signature, ..., lengths of name and extra field
 # Bits of the general purpose flag, APPNOTE.TXT 4.4.4. Encrypted: members, by strong encryption, the directory
 ENCRYPTED, UTF_8 = 0x1 | 0x40 | 0x2000, 0x800
-METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
-METHOD_NAMES = {**zipfile.compressor_names, 93: "Zstandard", 95: "xz", 96: "JPEG"}
+# Methods of APPNOTE.TXT 4.4.5 that we do not read. Another number is damage.
+UNREAD_METHODS = {
+    1: "shrink",
+    6: "implode",
+    9: "Deflate64",
+    93: "Zstandard",
+    95: "xz",
+    96: "JPEG",
+    98: "PPMd",
+}
 MOST_BYTES = 1 << 62  # a zip64 field may claim four times that, which no table can hold
 # zipfile asks bzip2 and LZMA for all that the read bytes unpack to: few bytes at a time keep that below 100 MB
 CAREFUL_BYTES = 4096

@@ -18,7 +18,7 @@ class PatientResponse(http.client.HTTPResponse):
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self._watched = _Watched(self.fp.detach())  # type: ignore[attr-defined]
+        self._watched = _Watched(self.fp.detach())
         self.fp = io.BufferedReader(self._watched)
 
     def begin(self) -> None:
@@ -40,7 +40,7 @@ class _Watched(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         began = time.monotonic()
-        came_bytes: int = self._raw.readinto(buffer)  # type: ignore[attr-defined]
+        came_bytes: int = self._raw.readinto(buffer)
         now = time.monotonic()
         self._waited_s += now - began
         self._came_bytes += came_bytes

@@ -312,7 +312,7 @@ def test_an_archive_of_another_format_is_named_for_what_it_is(
         look_into(place_of(name, Settings(), root=tmp_path), lambda _: None)
 
 
-@pytest.mark.parametrize(("method", "named"), [(9, "deflate64"), (93, "Zstandard"), (98, "ppmd")])
+@pytest.mark.parametrize(("method", "named"), [(9, "Deflate64"), (93, "Zstandard"), (98, "PPMd")])
 def test_a_zip_compressed_by_another_method_says_what_to_do(
     take: Take, tmp_path: Path, method: int, named: str
 ) -> None:
