@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import re
@@ -22,17 +21,11 @@ from typing import Any, Protocol
 from pipeline_lib.download.params import DownloadParams
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.arriving import PIECE_BYTES
+from testing.s3_server import BUCKET, CREDENTIALS, s3_server
 from testing.sources import Taken, images, take_sources, tar_of
 
-BUCKET = "images"
 PREFIX = "set"
 SHARDS = DownloadParams(shard_min_bytes=20_000, shard_target_bytes=80_000, shard_max_bytes=160_000)
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
 MOST_TRIES = 10  # of an undisturbed run behind a proxy that breaks answers
 
 
@@ -80,29 +73,14 @@ def served(folder: Path, n_images: int, *, large_bytes: int = 0) -> Iterator[str
 
     large_bytes: of a further archive, `large.tar` beside the images' prefix; 0 for none.
     """
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    url = f"http://{host}:{port}"
-    session = boto3.Session("test", "test", region_name="us-east-1")
-    client = session.client("s3", endpoint_url=url)
-    client.create_bucket(Bucket=BUCKET)
-    try:
-        for name, data in images(n_images, size_bytes=4000).items():
-            client.put_object(Bucket=BUCKET, Key=f"{PREFIX}/{name}", Body=data)
+    with s3_server(BUCKET) as server:
+        server.put(images(n_images, size_bytes=4000), f"{PREFIX}/")
         archive = tar_of(folder / "more.tar", images(100, size_bytes=9000)).read_bytes()
-        client.put_object(Bucket=BUCKET, Key=f"{PREFIX}/more.tar", Body=archive)
+        server.put({f"{PREFIX}/more.tar": archive})
         if large_bytes:
             parts = images(8, size_bytes=large_bytes // 8)
-            large = tar_of(folder / "large.tar", parts).read_bytes()
-            client.put_object(Bucket=BUCKET, Key="large.tar", Body=large)
-        yield url
-    finally:
-        moto.stop()
+            server.put({"large.tar": tar_of(folder / "large.tar", parts).read_bytes()})
+        yield server.url
 
 
 def download_once(folder: Path, url: str) -> Taken:

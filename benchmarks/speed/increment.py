@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import logging
 import os
 import shutil
 import sys
@@ -32,9 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import numpy as np
-from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from benchmarks.support.results_file import Row, kept_rows, row, write_results
@@ -44,10 +41,10 @@ from pipeline_lib.settings import Settings
 from pipeline_lib.shards.repack import pack_again
 from pipeline_lib.sources.source import Source
 from testing.checkout import Checkout, commit, throw_away_checkout
-from testing.killed_download import CREDENTIALS
+from testing.s3_server import BUCKET, CREDENTIALS, s3_server
 from tests.support.flaky_proxy import FlakyProxy
 
-BUCKET, PREFIX = "images", "set"
+PREFIX = "set"
 SIDE_PX = 330  # of noise, as JPEG about 110 kB
 SHARDS = {"shard_min_bytes": 1 << 20, "shard_target_bytes": 4 << 20, "shard_max_bytes": 8 << 20}
 PHOTOGRAPH_BYTES, PHOTOGRAPHS, NIGHTS = 1_100_000, 12_800, 365
@@ -92,18 +89,11 @@ class Bucket:
 @contextmanager
 def bucket() -> Iterator[Bucket]:
     """An empty one."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    url = f"http://{host}:{port}"
-    client = boto3.Session("test", "test", region_name="us-east-1").client("s3", endpoint_url=url)
-    client.create_bucket(Bucket=BUCKET)
-    try:
-        with FlakyProxy(url, lambda request: None) as proxy:
-            yield Bucket(client, proxy)
-    finally:
-        moto.stop()
+    with (
+        s3_server(BUCKET) as server,
+        FlakyProxy(server.url, lambda request: None) as proxy,
+    ):
+        yield Bucket(server.client, proxy)
 
 
 def bytes_below(folder: Path) -> int:

@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pipeline_lib.download.annotations import read_subjects, read_votes, subjects_of_source
-from pipeline_lib.download.label_files import label_files
 from pipeline_lib.download.members_before import holdings_of
 from pipeline_lib.download.packed_before import PackedBytes, members_before, packing_of
 from pipeline_lib.download.params import DownloadParams
-from pipeline_lib.download.plan import DownloadPlan, Unit, objects_of, plan_source
+from pipeline_lib.download.plan import plan_source
+from pipeline_lib.download.source_tables import Origin, joined, tables_of
 from pipeline_lib.download.store import store_all
-from pipeline_lib.download.stored import StoredUnit
-from pipeline_lib.download.tables import extras_frame, members_of_source, votes_frame, with_labels
 from pipeline_lib.download.unfinished import Unfinished
 from pipeline_lib.errors import DataCheckFailed
 from pipeline_lib.files.atomic import atomic_folder
 from pipeline_lib.harness.memo import Memo, stage_key
 from pipeline_lib.harness.stage import StageRun
-from pipeline_lib.labels.formats import read_labels
-from pipeline_lib.labels.match import report_labels
 from pipeline_lib.params_file import load_section
 from pipeline_lib.reasons import Reason
 from pipeline_lib.remedies import remedy_of
 from pipeline_lib.settings import Settings
-from pipeline_lib.shards.cut import ShardSizes
 from pipeline_lib.shards.limits import ArchiveLimits
-from pipeline_lib.sources.doubt import doubt_of_source
-from pipeline_lib.sources.objects import Place
-from pipeline_lib.sources.places import place_of, table_place
-from pipeline_lib.sources.source import Source, read_sources
-from pipeline_lib.sources.warned import warn_once
+from pipeline_lib.sources.places import place_of
+from pipeline_lib.sources.source import read_sources
 from pipeline_lib.sources.withdrawn import LastRun, Records, refuse_withdrawn
 from pipeline_lib.tables.extras import EXTRAS
 from pipeline_lib.tables.listing import LISTING
@@ -55,12 +43,16 @@ FORMAT_VERSION = 3  # of packed shards and repacked archives: raise it when thei
 def run(job: StageRun[DownloadParams]) -> None:
     """listing.parquet, sources.json and the sources -> shards/, members.parquet, votes.parquet, extras.parquet."""
     settings: Settings = job.settings
-    root, limits = settings.origin(job.checkout), job.params.shard_sizes()
     listing, sources = LISTING.read(job.reads["listing"]), read_sources(job.reads["sources"])
+    root, state = settings.origin(job.checkout), settings.state_folder(job.checkout)
     places = {source.name: place_of(source.uri, settings, root=root) for source in sources}
-    archive_limits: ArchiveLimits = job.params.archive_limits()
+    origin = Origin(listing, places, settings, root)
+
+    # What is packed already stays where it lies: plans follow the packing of the last run.
     last = LastRun.of("download", job.checkout, settings)
     before = members_before(last, job.writes["members"], job.params)
+    limits = job.params.shard_sizes()
+    archive_limits: ArchiveLimits = job.params.archive_limits()
     plans = {
         one.name: plan_source(
             one,
@@ -72,10 +64,10 @@ def run(job: StageRun[DownloadParams]) -> None:
         )
         for one in sources
     }
-    memo = Memo(
-        settings.state_folder(job.checkout) / "memo" / "download",
-        stage_key(format_version=FORMAT_VERSION, params="", libraries=()),
-    )
+
+    key = stage_key(format_version=FORMAT_VERSION, params="", libraries=())
+    memo = Memo(state / "memo" / "download", key)
+    records = Records(state / "held" / "members")
     with atomic_folder(job.writes["shards"]) as folder:
         units = [unit for plan in plans.values() for unit in plan.units]
         kept = PackedBytes.of(
@@ -85,34 +77,35 @@ def run(job: StageRun[DownloadParams]) -> None:
             listing_file=job.reads["listing"],
             shards_folder=job.writes["shards"],
         )
-        unfinished = Unfinished(settings.state_folder(job.checkout) / "unfinished")
+        unfinished = Unfinished(state / "unfinished")
         stored = store_all(units, places, folder, memo, settings, archive_limits, kept, unfinished)
-        members, votes, extras = _tables(
-            sources, plans, stored, places, settings, root=root, limits=limits, listing=listing
+        tables = joined(
+            tables_of(source, plans[source.name], stored, origin, limits) for source in sources
         )
-        _check_unreadable(members, job)
-        records = Records(settings.state_folder(job.checkout) / "held" / "members")
+
+        # Nothing is in its place yet: a source that lost too much leaves the last run as it was.
+        _check_unreadable(tables.members, job)
         holdings = holdings_of(
             sources,
             plans,
-            members,
+            tables.members,
             records,
             last,
             members_file=job.writes["members"],
             sources_file=job.reads["sources"],
         )
         accepted = refuse_withdrawn(holdings, _section(job, "discover"))
-    MEMBERS.write(members, job.writes["members"])
-    VOTES.write(votes, job.writes["votes"])
-    EXTRAS.write(extras, job.writes["extras"])
+    MEMBERS.write(tables.members, job.writes["members"])
+    VOTES.write(tables.votes, job.writes["votes"])
+    EXTRAS.write(tables.extras, job.writes["extras"])
+
     records.keep(holdings, accepted)
     memo.forget_older_than(settings.memo_days)
-    refused = int(members["refusal"].notna().sum())
     log.info(
         "%d files, %d refused, %d shards, %d units from the memo",
-        len(members),
-        refused,
-        members["shard"].nunique(),
+        len(tables.members),
+        int(tables.members["refusal"].notna().sum()),
+        tables.members["shard"].nunique(),
         memo.hits,
     )
 
@@ -148,74 +141,3 @@ def _section(job: StageRun[DownloadParams], stage: str) -> Any:
     return load_section(
         job.checkout / "params.yaml", stage, import_module(f"pipeline_lib.{stage}.params").PARAMS
     )
-
-
-def _tables(
-    sources: tuple[Source, ...],
-    plans: dict[str, DownloadPlan],
-    stored: dict[Unit, StoredUnit],
-    places: Mapping[str, Place],
-    settings: Settings,
-    *,
-    root: Path,
-    limits: ShardSizes,
-    listing: pd.DataFrame,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """members, votes and extras of all sources, each as its table has it."""
-    members, votes, extras = [MEMBERS.empty()], [VOTES.empty()], [EXTRAS.empty()]
-    for source in sources:
-        plan = plans[source.name]
-        read_table = partial(_read_table, listing, source, settings=settings, root=root)
-        arrived = [stored[unit] for unit in plan.units]
-        frame = members_of_source(source, plan, arrived, limits)
-        names = frozenset(frame["image_id"].str.removeprefix(f"{source.name}/"))
-        taken = frozenset(
-            frame.loc[frame["refusal"].isna(), "image_id"].str.removeprefix(f"{source.name}/")
-        )
-        if archives := [unit.objects[0].key for unit in plan.units if unit.kind == "archive"]:
-            doubt = doubt_of_source(
-                source, sorted(taken), archives
-            )  # `discover` told of what is loose
-            warn_once(doubt, root / settings.state_dir / "doubts", stage="download")
-        subjects: Mapping[str, str] = {}
-        if stated := source.labels_stated:
-            file = stated.file or source.uri
-            listed = objects_of(listing, source, "labels")
-            labels = read_labels(
-                label_files(
-                    stated, plan, arrived, places[source.name], listed, settings, root=root
-                ),
-                stated,
-                file=file,
-                members=taken,
-                subject_column=source.subject_column,
-            )
-            report_labels(labels, file)
-            frame = with_labels(frame, source, labels)
-            extras.append(extras_frame(source, labels))
-            subjects = labels.subject_of
-        if source.subjects:
-            subjects = read_subjects(
-                read_table("subjects", source.subjects), file=source.subjects, members=names
-            )
-        elif source.subject_pattern:
-            subjects = subjects_of_source(source.subject_pattern, taken, source=source.name)
-        if subjects:
-            frame["subject"] = frame["image_id"].str.removeprefix(f"{source.name}/").map(subjects)
-        if source.votes:
-            lines = read_votes(read_table("votes", source.votes), file=source.votes, members=names)
-            votes.append(votes_frame(source, lines))
-        members.append(frame)
-    return (
-        pd.concat(members, ignore_index=True),
-        pd.concat(votes, ignore_index=True),
-        pd.concat(extras, ignore_index=True),
-    )
-
-
-def _read_table(
-    listing: pd.DataFrame, source: Source, kind: str, uri: str, *, settings: Settings, root: Path
-) -> bytes:
-    """The bytes of a source's table as it was listed: else DVC would know another one by the listing of this one."""
-    [listed] = objects_of(listing, source, kind)
-    return table_place(uri, settings, root=root).read(listed)

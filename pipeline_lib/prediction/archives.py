@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from pipeline_lib.errors import ArchiveDamaged, BadData, PipelineError, SourceMissing
+from pipeline_lib.prediction.buckets import BucketElsewhere
 from pipeline_lib.prediction.items import Faulty, Held, Item, Part, Reader, concerns_all
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.found import Found
@@ -45,7 +46,9 @@ def local_images(name: str, path: Path, reader: Reader) -> Iterator[Item]:
         yield Faulty(name, fault)
 
 
-def remote_images(name: str, place: Place, found: SourceObject, reader: Reader) -> Iterator[Item]:
+def remote_images(
+    name: str, place: Place | BucketElsewhere, found: SourceObject, reader: Reader
+) -> Iterator[Item]:
     """The same of an archive elsewhere, which is read once, from its beginning to its end (a zip's directory first).
 
     Raises what concerns the whole place.

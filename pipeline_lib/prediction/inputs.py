@@ -17,6 +17,7 @@ from pipeline_lib.prediction.archives import (
     refused,
     remote_images,
 )
+from pipeline_lib.prediction.buckets import BucketElsewhere
 from pipeline_lib.prediction.items import (
     Faulty,
     Item,
@@ -39,12 +40,12 @@ from pipeline_lib.sources.names import (
     refusal,
 )
 from pipeline_lib.sources.objects import Place, SourceObject
-from pipeline_lib.sources.schemes import scheme_of
+from pipeline_lib.sources.places import split_address
+from pipeline_lib.sources.schemes import form_in_place_of, is_in_bucket, scheme_of
 from pipeline_lib.sources.web.place import HttpPlace
 from pipeline_lib.sources.web.urls import is_web, name_of, parse_url
 
 STDIN = "-"
-S3 = "s3://"
 log = logging.getLogger(__name__)
 
 
@@ -120,7 +121,7 @@ def _many(name: str, reader: Reader) -> Iterator[Item]:
     if is_web(name):
         yield from _of_web(name, reader, is_named=True)
         return
-    if name.startswith(S3):
+    if is_in_bucket(name):
         yield from _of_bucket(name, reader)
         return
     _refuse_scheme(name)
@@ -140,7 +141,7 @@ def _one(name: str, reader: Reader) -> Iterator[Item]:
     if is_web(name):
         yield from _of_web(name, reader, is_named=False)
         return
-    if name.startswith(S3):
+    if is_in_bucket(name):
         yield from _object(name, reader)
         return
     _refuse_scheme(name)
@@ -152,16 +153,16 @@ def _one(name: str, reader: Reader) -> Iterator[Item]:
 
 
 def _refuse_scheme(name: str) -> None:
-    """Raise UsageError for the address of a kind that is not read here: its processes are forked, which obstore forbids."""
+    """Raise UsageError for the address of a kind that is not read."""
     if scheme := scheme_of(name):
-        remedy = "copy the images to a folder, or name s3://BUCKET/PREFIX or https://HOST/FILE"
-        raise UsageError(f"{scheme}:// is not read by predict", file=name, remedy=remedy)
+        remedy = f"name {form_in_place_of(scheme)}"
+        raise UsageError(f"{scheme}:// cannot be read", file=name, remedy=remedy)
 
 
 def _holds_many(name: str) -> bool:
     if is_web(name):
         return False
-    if name.startswith(S3):
+    if is_in_bucket(name):
         return not _is_object(name)
     return _is_pattern(name) or Path(name).expanduser().is_dir()
 
@@ -176,7 +177,7 @@ def _file(path: Path, reader: Reader) -> Iterator[Item]:
     return iter([LocalFile(str(path))])
 
 
-def _of_place(folder: Path | str, place: Place, reader: Reader) -> Iterator[Item]:
+def _of_place(folder: Path | str, place: Place | BucketElsewhere, reader: Reader) -> Iterator[Item]:
     """The images of a folder or of a prefix, also those in archives, in the order of the listing.
 
     As in a source, files whose names are not those of images are left out.
@@ -221,8 +222,9 @@ def _of_bucket(name: str, reader: Reader) -> Iterator[Item]:
     if _is_object(name):
         yield from _object(name, reader)
         return
-    if not name.removeprefix(S3).partition("/")[0]:
-        raise UsageError("no bucket is named", file=name, remedy="write s3://BUCKET/PREFIX")
+    if not split_address(name)[0]:
+        remedy = f"write {scheme_of(name)}://BUCKET/PREFIX"
+        raise UsageError("no bucket is named", file=name, remedy=remedy)
     address = name if name.endswith("/") else f"{name}/"
     some = None
     for some in _of_place(address, reader.bucket(address), reader):
@@ -239,11 +241,12 @@ def _is_object(address: str) -> bool:
 
 def _object(name: str, reader: Reader) -> Iterator[Item]:
     """One object. Places are opened by bucket: a list may name thousands of folders."""
-    bucket, _, key = name.removeprefix(S3).partition("/")
+    scheme = scheme_of(name)
+    bucket, key = split_address(name)
     if not bucket or not key:
-        remedy = "write s3://BUCKET/KEY"
+        remedy = f"write {scheme}://BUCKET/KEY"
         raise UsageError("no bucket or no key is named", file=name, remedy=remedy)
-    address, stored = f"{S3}{bucket}", encode_name(os.fsencode(key))
+    address, stored = f"{scheme}://{bucket}", encode_name(os.fsencode(key))
     if is_archive(key):
         place = reader.bucket(address)
         yield from remote_images(name, place, place.look(SourceObject(stored, 0)), reader)

@@ -9,6 +9,7 @@ import stat
 import threading
 import zlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import unquote
@@ -22,25 +23,27 @@ from pipeline_lib.errors import (
     PipelineError,
     ServiceUnavailable,
     SourceMissing,
-    missing_module,
 )
+from pipeline_lib.prediction.buckets import BucketElsewhere, BucketProcess, open_bucket
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY
-from pipeline_lib.sources.objects import SourceObject
-from pipeline_lib.sources.places import BucketPlace, s3_place
+from pipeline_lib.sources.objects import FIX_SOURCES, Place, SourceObject
 from pipeline_lib.sources.s3 import RELIST
+from pipeline_lib.sources.schemes import is_in_bucket
 from pipeline_lib.sources.web.exchange import Exchange
 from pipeline_lib.sources.web.urls import SIGNATURE, Origin, Url
 
 _opening = threading.Lock()  # several threads of a process read
 LOGIN = re.compile("(?<=://)[^/?#]*@")
 MOST_SERVERS = 64  # whose connections a process keeps
-S3_REMEDIES: Final[dict[type[PipelineError], str]] = {
-    SourceMissing: "check the address, and s3_endpoint_url in settings.toml (PERENNIAL_S3_ENDPOINT_URL)",
-    ObjectRefused: "allow s3:GetObject on it, or restore it from its archive tier, then run again",
-}
+# What places, made for the line's sources, say of what to do, and what to do here.
+WORDS: Final = (
+    (RELIST, "run again"),
+    ("`dvc repro --force download`", "run again"),
+    (FIX_SOURCES, "check the address"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,23 +53,31 @@ class Reader:
     settings: Settings
     limits: ArchiveLimits
     is_in_worker: bool = False
-    buckets: dict[str, BucketPlace] = field(default_factory=dict, compare=False)
+    buckets: dict[str, Place | BucketElsewhere] = field(default_factory=dict, compare=False)
     exchanges: dict[tuple[Origin, bool], Exchange] = field(default_factory=dict, compare=False)
 
     def for_workers(self) -> Reader:
         """One without anything open: a connection must not be used by two processes."""
         return Reader(self.settings, self.limits, is_in_worker=True)
 
-    def bucket(self, address: str) -> BucketPlace:
-        """The place of an s3:// address. Raises as `open_s3` does, DependencyMissing without boto3."""
+    def bucket(self, address: str) -> Place | BucketElsewhere:
+        """The place of a bucket or prefix. Raises as `open_bucket` does, here or when it is asked for something."""
         with _opening:
             if address not in self.buckets:
-                try:
-                    place = s3_place(address, self.settings, forks=not self.is_in_worker)
-                except ModuleNotFoundError as error:  # set-up for prediction alone leaves boto3 out
-                    raise missing_module(error, file=address) from error
-                self.buckets[address] = place
+                self.buckets[address] = (
+                    open_bucket(address, self.settings)
+                    if self.is_in_worker
+                    else BucketElsewhere(address, self._bucket_process)
+                )
             return self.buckets[address]
+
+    def close(self) -> None:
+        """End the process that reads buckets, if there is one."""
+        self._bucket_process.end()
+
+    @cached_property
+    def _bucket_process(self) -> BucketProcess:
+        return BucketProcess(self.settings)
 
     def exchange(self, origin: Origin, *, is_named: bool) -> Exchange:
         """What asks web servers, with connections that are kept; those of some servers, since there may be thousands."""
@@ -251,16 +262,14 @@ def unusable(name: str, reason: Reason, detail: str) -> BadData:
 
 
 def in_words_of_predict(fault: PipelineError) -> PipelineError:
-    """The fault of a place, with what to do about it here: places were made for the line's sources."""
-    remedy = fault.remedy.replace(RELIST, "run again")
-    if fault.file.startswith("s3://"):
-        remedy = next(
-            (said for kind, said in S3_REMEDIES.items() if isinstance(fault, kind)), remedy
-        )
+    """The fault of a place, with what to do about it here."""
+    remedy = fault.remedy
+    for of_line, here in WORDS:
+        remedy = remedy.replace(of_line, here)
     return type(fault)(fault.what, file=fault.file, value=fault.value, remedy=remedy)
 
 
 def concerns_all(fault: PipelineError, name: str) -> bool:
     """Whether a fault is the bucket's and not this object's: then each of thousands would take minutes to fail."""
     is_of_place = isinstance(fault, CredentialsRefused | DependencyMissing | ServiceUnavailable)
-    return is_of_place and not isinstance(fault, ObjectRefused) and name.startswith("s3://")
+    return is_of_place and not isinstance(fault, ObjectRefused) and is_in_bucket(name)

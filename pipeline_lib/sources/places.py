@@ -76,11 +76,11 @@ def table_place(uri: str, settings: Settings, *, root: Path) -> Place:
     return LocalPlace(uri, path, known)
 
 
-def s3_place(uri: str, settings: Settings, *, forks: bool = False) -> BucketPlace:
-    """The place of an s3:// address. forks: see `S3Bucket`. Raises as `open_s3` does."""
+def s3_place(uri: str, settings: Settings) -> BucketPlace:
+    """The place of an s3:// address. Raises as `open_s3` does."""
     bucket = split_address(uri)[0]
     opened = s3.open_s3(settings, is_public=settings.is_public(f"s3://{bucket}"))
-    return BucketPlace(uri, S3Bucket(opened, bucket, forks=forks))
+    return BucketPlace(uri, S3Bucket(opened, bucket))
 
 
 def split_address(uri: str) -> tuple[str, str]:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import errno
 import io
+from typing import Protocol
 
-from pipeline_lib.sources.objects import Place, SourceObject
+from pipeline_lib.sources.objects import SourceObject
+
+
+class Readable(Protocol):
+    """The part of a `Place` that a file of an object takes."""
+
+    def read_part(self, wanted: SourceObject, *, start: int, size_bytes: int) -> bytes:
+        """As in `Place`."""
 
 
 class RangeFile(io.RawIOBase):
     """An object as a file that can be read anywhere; on S3 each read is a request."""
 
-    def __init__(self, place: Place, wanted: SourceObject) -> None:
+    def __init__(self, place: Readable, wanted: SourceObject) -> None:
         self._place, self._wanted, self._at = place, wanted, 0
 
     def readable(self) -> bool:

@@ -29,16 +29,12 @@ CREDENTIALS_LAST = timedelta(minutes=6)
 
 
 class S3Bucket:
-    """A `Bucket` of S3.
-
-    forks: for a process that forks others which read objects, too. obstore's threads do not outlive a fork, and it
-    refuses to start in the child what the parent had: such a parent reads by boto3.
-    """
+    """A `Bucket` of S3."""
 
     service, check = "S3", CHECK_ENDPOINT
 
-    def __init__(self, opened: S3, name: str, *, forks: bool = False) -> None:
-        self._s3, self._name, self._forks = opened, name, forks
+    def __init__(self, opened: S3, name: str) -> None:
+        self._s3, self._name = opened, name
 
     def address(self, key: str) -> str:
         """The address of a key."""
@@ -54,7 +50,7 @@ class S3Bucket:
 
     def open_store(self) -> Any:
         """obstore's store for the bucket; None where boto3 must read."""
-        return _store(self._s3, self._name) if not self._forks and is_obstore_usable() else None
+        return _store(self._s3, self._name) if is_obstore_usable() else None
 
     def read_otherwise(self, wanted: Wanted, check: Callable[[str, int], None]) -> Iterator[bytes]:
         """Read by boto3."""

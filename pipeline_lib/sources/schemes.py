@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 CLOUDS = ("gs", "az")
-SCHEMES = frozenset({"s3", "http", "https", *CLOUDS})
+BUCKETS = frozenset({"s3", *CLOUDS})
+SCHEMES = frozenset({"http", "https", *BUCKETS})
 FORMS = "a local path, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or https://host/file"
 # What other programs call the same services.
 OTHER_NAMES = {
@@ -23,6 +24,11 @@ def scheme_of(uri: str) -> str:
     """The scheme of an address; empty for a path."""
     found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", uri)
     return found[1] if found else ""
+
+
+def is_in_bucket(uri: str) -> bool:
+    """Whether an address is one of a bucket or container."""
+    return scheme_of(uri) in BUCKETS
 
 
 def form_in_place_of(scheme: str) -> str:

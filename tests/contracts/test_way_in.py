@@ -40,7 +40,7 @@ SAID_OTHERWISE = {
     ("A kind of source", "docs/dependencies.md"): "boto3",
     ("A kind of source", "pipeline_lib/settings.py"): "s3_endpoint_url",
     ("A kind of source", "settings.toml"): "s3_endpoint_url",
-    ("A kind of source", "tests/unit/discover/test_listing.py"): "s3://",
+    ("A kind of source", "tests/unit/discover/test_stated_sources.py"): "s3://",
     ("A metric with a gate rule", "pipeline_lib/register/params.py"): "min_top1",
     ("A metric with a gate rule", "pipeline_lib/registry/verdict.py"): "better than the floor",
     ("A metric with a gate rule", "docs/gate.md"): "register.min_top1",

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from testing.checkout import Checkout, commit
+from testing.s3_server import s3_server
 
 
 @dataclass(frozen=True)
@@ -34,18 +33,8 @@ class Buckets:
 
 @pytest.fixture
 def buckets() -> Iterator[Buckets]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    session = boto3.Session(
-        aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
-    )
-    client = session.client("s3", endpoint_url=url)
-    for bucket in ("images", "store"):
-        client.create_bucket(Bucket=bucket)
-    yield Buckets(url, client)
-    server.stop()
+    with s3_server("images", "store") as server:
+        yield Buckets(server.url, server.client)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from pipeline_lib.survey import survey
 from testing.sources import SMALL_SHARDS, Taken, images, take_sources, tar_of
 from tests.support.emulators import BUCKET, Emulator, azure, google
 from tests.support.flaky_proxy import Busy, Cut, FlakyProxy, Request
+from tests.support.replaced_objects import put_before_the_first_read
 
 pytestmark = pytest.mark.service
 STARTS = {"gs": google, "az": azure}
@@ -167,20 +167,11 @@ def test_an_object_put_again_while_it_is_read_is_started_again(
     archive = tar_of(tmp_path / "set.tar", images(12)).read_bytes()
     cloud.put({**{f"set/{name}": data for name, data in images(12).items()}, "set.tar": archive})
     again = images(12) | {"0/0000.jpg": b"better"}
-    left = [
-        {"set/0/0000.jpg": b"better", "set.tar": tar_of(tmp_path / "again.tar", again).read_bytes()}
-    ]
-    read: Callable[..., Any] = object_bytes.Objects._chunks
-
-    one_at_a_time = threading.Lock()
-
-    def put_again(*arguments: Any) -> Any:
-        with one_at_a_time:  # other threads read no earlier than this
-            if left:
-                cloud.put(left.pop())
-        return read(*arguments)
-
-    monkeypatch.setattr(object_bytes.Objects, "_chunks", put_again)
+    replaced = {
+        "set/0/0000.jpg": b"better",
+        "set.tar": tar_of(tmp_path / "again.tar", again).read_bytes(),
+    }
+    put_before_the_first_read(monkeypatch, cloud.put, replaced)
 
     with pytest.raises(SourceChanged, match="the source changed during the run"):
         take(uri)

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pipeline_lib.settings import Settings
 from pipeline_lib.survey import SourceAnswer
 from scripts.sets_of_tables import hugging_face_ints_set, tsv_set
 from testing.curated import curate_source, write_files
+from testing.s3_server import CREDENTIALS, s3_server
 from testing.sources import SMALL_SHARDS, take_sources
 from tests.support.emulators import BUCKET, azure, google
 from tests.support.web_server import WebServer
@@ -37,26 +36,9 @@ class Server:
 
 @contextmanager
 def of_s3() -> Iterator[Server]:
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    client = boto3.client(
-        "s3",
-        endpoint_url=f"http://{host}:{port}",
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-    client.create_bucket(Bucket=BUCKET)
-
-    def put(files: Mapping[str, bytes]) -> None:
-        for name, data in files.items():
-            client.put_object(Bucket=BUCKET, Key=name, Body=data)
-
-    places = {"s3_endpoint_url": f"http://{host}:{port}"}
-    yield Server("s3", f"s3://{BUCKET}/", put, places, keys | {"AWS_DEFAULT_REGION": "us-east-1"})
-    moto.stop()
+    with s3_server(BUCKET) as server:
+        places = {"s3_endpoint_url": server.url}
+        yield Server("s3", f"s3://{BUCKET}/", server.put, places, CREDENTIALS)
 
 
 @contextmanager

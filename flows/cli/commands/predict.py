@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -39,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="IMAGE",
         help="image files, folders (with all images below them), quoted patterns such as 'photos/**/*.jpg', archives "
-        "(tar, tar.gz, zip), s3://BUCKET/KEY or a prefix there, https://ADDRESS; `-`: names on standard input, one a line",
+        "(tar, tar.gz, zip), s3://BUCKET/KEY or a prefix there, gs://, az://, https://ADDRESS; `-`: names on standard input, "
+        "one a line",
     )
     parser.add_argument(
         "-0",
@@ -84,14 +86,18 @@ def run(options: argparse.Namespace) -> int:
 
     Raises UsageError for what names no image or an --out that cannot be written, and what opening the model raises.
     """
-    from pipeline_lib.prediction.inputs import named_items, refuse_empty
-    from pipeline_lib.prediction_rows import check_out
-
     if options.version:
         log.warning(
             "--version is called --model now: `perennial predict --model %s`", options.version
         )
-    reader = _reader()
+    with contextlib.closing(_reader()) as reader:
+        return _predict(options, reader)
+
+
+def _predict(options: argparse.Namespace, reader: Reader) -> int:
+    from pipeline_lib.prediction.inputs import named_items, refuse_empty
+    from pipeline_lib.prediction_rows import check_out
+
     refuse_empty(options.images, reader)
     if options.out:
         check_out(options.out)

@@ -242,9 +242,26 @@ def test_a_pipe_that_goes_on_gives_names_as_they_come() -> None:
     assert list(names) == []
 
 
-@pytest.mark.parametrize("name", ["gs://bucket/a.jpg", "az://container/set", "ftp://host/a.jpg"])
-def test_addresses_that_only_sources_may_have_are_refused_as_that(name: str, here: Path) -> None:
-    by_name = said(items(name))
-    piped_in = said(items("-", stdin=piped(name.encode() + b"\n")))
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("ftp://host/a.jpg", "name a local path, s3://"),
+        ("gcs://b/a.jpg", "name gs://bucket/prefix"),
+    ],
+)
+def test_addresses_of_no_kind_that_is_read_are_refused(name: str, remedy: str, here: Path) -> None:
+    (by_name,) = items(name)
+    (piped_in,) = items("-", stdin=piped(name.encode() + b"\n"))
 
-    assert by_name == piped_in == {name: f"{name.partition(':')[0]}:// is not read by predict"}
+    for item in (by_name, piped_in):
+        assert isinstance(item, Faulty)
+        assert item.fault.what == f"{name.partition(':')[0]}:// cannot be read"
+        assert item.fault.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "az"])
+def test_a_bucket_without_a_name_is_refused_before_anything_is_opened(scheme: str) -> None:
+    assert said(items(f"{scheme}://")) == {f"{scheme}://": "no bucket is named"}
+    assert said(items(f"{scheme}:///a.jpg")) == {
+        f"{scheme}:///a.jpg": "no bucket or no key is named"
+    }
