@@ -18,7 +18,8 @@ SECRETS = (
     (re.compile(r"(?<=://)[^\s/@'\"]+@"), "***@"),  # user:password@ in an address
     (
         re.compile(
-            r"(?i)([?&][^=&\s]*(?:token|secret|passw|signature|credential|apikey)[^=&\s]*=)[^&\s'\"]+"
+            r"(?i)([?&](?:[^=&\s]*(?:token|secret|passw|signature|credential|apikey)[^=&\s]*"
+            r"|sig|pwd|jwt)=)[^&\s'\"]+"  # sig: of Azure's signed addresses
         ),
         r"\1***",
     ),

@@ -14,6 +14,7 @@ from pipeline_lib.errors import BadData, SourceMissing
 from pipeline_lib.harness.progress import Meter
 from pipeline_lib.reasons import Reason
 from pipeline_lib.settings import Settings
+from pipeline_lib.shards.streams import foreign_kind
 from pipeline_lib.sources.names import is_archive, refusal
 from pipeline_lib.sources.objects import FIX_SOURCES, Identified, Place, SourceObject
 from pipeline_lib.sources.places import place_of, table_place
@@ -64,11 +65,12 @@ def _images_of(
 ) -> tuple[pd.DataFrame, frozenset[str]]:
     """The rows of the images and archives, and the keys of those that were only touched."""
     place = place_of(source.uri, settings, root=root)
-    frames, touched, unreadable = [], set(), list[str]()
+    frames, touched, unreadable, foreign = [], set(), list[str](), list[str]()
     for batch in _batches(_identified(place, place.list(), source, settings)):
         frames.append(_rows(source, batch))
         touched |= {one.object.key for one in batch if one.was_touched}
         unreadable += [one.object.key for one in batch if one.object.fault in UNREADABLE]
+        foreign += [one.object.key for one in batch if foreign_kind(one.object.key)]
     if not frames:
         raise SourceMissing(
             "nothing is there", file=place.address, remedy=f"{FIX_SOURCES}, or put images there"
@@ -76,6 +78,9 @@ def _images_of(
     if unreadable:
         what = "source %s: %d objects are unreadable: %s; they are quarantined"
         log.warning(what, source.name, len(unreadable), ", ".join(sorted(unreadable)[:NAMED]))
+    if foreign:
+        what = "source %s: %d archives of formats that are not read are left out: %s; unpack them"
+        log.warning(what, source.name, len(foreign), ", ".join(sorted(foreign)[:NAMED]))
     frame = pd.concat(frames, ignore_index=True)
     # obstore loses a slash at an end of a key (docs/operations.md).
     if (twice := frame["key"][frame["key"].duplicated()]).size:

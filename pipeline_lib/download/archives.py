@@ -18,7 +18,13 @@ from pipeline_lib.shards.cut import shard_id
 from pipeline_lib.shards.found import Found
 from pipeline_lib.shards.limits import ArchiveLimits
 from pipeline_lib.shards.parquet_images import MAGIC, repack_parquet
-from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of, refuse_foreign
+from pipeline_lib.shards.sniff import HEAD_BYTES
+from pipeline_lib.shards.streams import (
+    BROKEN_STREAM,
+    opener_of,
+    refuse_foreign,
+    refuse_no_archive,
+)
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, walk_tar
 from pipeline_lib.shards.zip_files import is_stored_zip, refuse_last_part, repack_zip, walk_zip
 from pipeline_lib.sources.arriving import Arriving
@@ -87,8 +93,7 @@ def find_members(
 
     keep: makes a container of an archive that stays as received.
     """
-    with received.open("rb") as file:
-        magic = file.read(6)
+    magic = _head(received)
     if magic.startswith(MAGIC):
         with container.open("wb") as target:
             return ".tar", repack_parquet(received, target, name=name, limits=limits)
@@ -104,9 +109,16 @@ def find_members(
     else:
         keep(received, container)
     walk = walk_zip if magic.startswith(b"PK") else walk_tar
+    if walk is walk_tar:
+        refuse_no_archive(name, _head(container))
     with container.open("rb") as file:
         found = list(walk(file, name=name, size_bytes=container.stat().st_size))
     return (".zip" if magic.startswith(b"PK") else ".tar"), found
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
 
 
 def _decompress(

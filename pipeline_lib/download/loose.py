@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,8 @@ from pipeline_lib.sources.names import is_image_name
 from pipeline_lib.sources.objects import Place, SourceObject
 from pipeline_lib.sources.s3 import READS_PER_WORKER
 
+log = logging.getLogger(__name__)
+NAMED = 5  # refusals of a unit that are told in full
 READ_WHOLE_BYTES = 16 << 20
 BATCH_OBJECTS = 16
 BATCH_BYTES = 1 << 18
@@ -43,6 +46,7 @@ def pack(
     SourceChanged when an object changed since it was listed.
     """
     members = []
+    whys: list[str] = []
     container = folder / "pack"
     with container.open("wb") as file:
         read_one = partial(_read, place=place, kept=kept, source=unit.source.name)
@@ -50,11 +54,14 @@ def pack(
             name, size_bytes = read.wanted.key, read.wanted.size_bytes
             if read.refused:
                 members.append(StoredMember(name, -1, size_bytes, None, read.refused))
+                whys += [read.why] if read.why else []
             else:
                 offset = write_member(file, name, read.data)
                 members.append(StoredMember(name, offset, len(read.data), read.sha256, None))
             step(size_bytes)
         write_end(file)
+    for why in whys[:NAMED]:
+        log.warning("%s", why)
     identity = shard_id(
         [
             (f"{unit.source.name}/{member.name}", member.sha256)
@@ -73,6 +80,7 @@ class _Read:
     data: bytes = b""
     sha256: str = ""
     refused: Reason | None = None
+    why: str = ""
 
 
 def _read_ahead(
@@ -117,8 +125,8 @@ def _read(wanted: SourceObject, place: Place, kept: PackedBytes, source: str) ->
         ):
             return _Read(wanted, refused=Reason.NOT_IMAGE)
         data = place.read(wanted)
-    except ObjectRefused:
-        return _Read(wanted, refused=Reason.UNREADABLE_FILE)
+    except ObjectRefused as error:
+        return _Read(wanted, refused=Reason.UNREADABLE_FILE, why=str(error))
     if is_open and not may_be_image(data[:HEAD_BYTES]):
         return _Read(wanted, refused=Reason.NOT_IMAGE)
     return _Read(wanted, data, wanted.sha256 or hashlib.sha256(data).hexdigest())

@@ -147,7 +147,8 @@ def _fetch(
         memo.keep(unit.memo_key(limits), [stored.container, desk / MEMBERS_FILE])
         _keep_as_next_planned(unit, stored, desk, memo, limits)
     pairs = zip(listed.objects, unit.objects, strict=True)
-    return _Fetched(_place(stored, folder), tuple(new.key for old, new in pairs if new != old))
+    changed = {new.key for old, new in pairs if new != old} - set(unreadable)
+    return _Fetched(_place(stored, folder), tuple(sorted(changed)))
 
 
 def _keep_as_next_planned(

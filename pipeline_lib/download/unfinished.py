@@ -40,6 +40,8 @@ class Unfinished:
         else:
             _remove(arriving.path)
         finally:
+            if not arriving.has_piece:  # nor has a local archive that is read where it lies
+                _remove(arriving.path)
             arriving.close()
 
     def there_bytes(self, address: str, wanted: SourceObject) -> int:

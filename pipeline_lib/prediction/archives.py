@@ -14,7 +14,13 @@ from pipeline_lib.prediction.items import Faulty, Held, Item, Part, Reader, conc
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.found import Found
 from pipeline_lib.shards.limits import ArchiveLimits
-from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of
+from pipeline_lib.shards.sniff import HEAD_BYTES
+from pipeline_lib.shards.streams import (
+    BROKEN_STREAM,
+    opener_of,
+    refuse_foreign,
+    refuse_no_archive,
+)
 from pipeline_lib.shards.tar_files import CHUNK_BYTES, REMEDY, walk_tar
 from pipeline_lib.shards.zip_files import is_stored_zip, unpack_zip, walk_zip
 from pipeline_lib.sources.objects import Place, SourceObject
@@ -59,8 +65,9 @@ def remote_images(
 def _images(
     name: str, file: BinaryIO, size_bytes: int, path: Path | None, limits: ArchiveLimits
 ) -> Iterator[Item]:
-    magic = file.read(6)
+    magic = file.read(HEAD_BYTES)
     file.seek(0)
+    refuse_foreign(name, magic)
     opener = opener_of(magic)
     if magic.startswith(b"PK") and path and is_stored_zip(path, name=name):
         found = iter(walk_zip(file, name=name, size_bytes=size_bytes))
@@ -74,6 +81,7 @@ def _images(
         yield from _members(name, found, whole, None, limits)
         stream.finish()
     else:
+        refuse_no_archive(name, magic)
         found = walk_tar(file, name=name, size_bytes=size_bytes)
         yield from _members(name, found, file, path, limits)
 

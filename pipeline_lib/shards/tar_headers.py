@@ -109,6 +109,14 @@ def _member(reader: _Reader, block: bytes, at: int) -> tuple[TarMember, int]:
     return _plain(reader, block, at, said, long_name)
 
 
+def is_header(block: bytes) -> bool:
+    """Whether a block is the header of a member."""
+    try:
+        return len(block) == BLOCK_BYTES and _kind(block, 0) >= 0
+    except BrokenTar:
+        return False
+
+
 def _plain(
     reader: _Reader, block: bytes, at: int, said: _Extensions, long_name: bytes | None
 ) -> tuple[TarMember, int]:

@@ -31,6 +31,16 @@ END_BYTES = 22 + (
     1 << 16
 )  # the end of the directory and the longest comment behind it, APPNOTE.TXT 4.3.16
 NO_DISK = 0xFFFF  # zip64 has the number elsewhere
+# Methods of APPNOTE.TXT 4.4.5 that we do not read. Another number is damage.
+UNREAD_METHODS = {
+    1: "shrink",
+    6: "implode",
+    9: "Deflate64",
+    93: "Zstandard",
+    95: "xz",
+    96: "JPEG",
+    98: "PPMd",
+}
 MOST_BYTES = 1 << 62  # a zip64 field may claim four times that, which no table can hold
 # zipfile asks bzip2 and LZMA for all that the read bytes unpack to: few bytes at a time keep that below 100 MB
 CAREFUL_BYTES = 4096
@@ -130,7 +140,9 @@ def unpack_zip(
 
 
 def open_zip(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
-    """The directory of a zip. Raises ArchiveDamaged; BadData when it is encrypted, or the last part of a divided one."""
+    """The directory of a zip. Raises ArchiveDamaged; BadData when it is encrypted, the last part of a divided one, or
+    compressed as we do not read it.
+    """
     refuse_last_part(file, name=name)
     try:
         archive = zipfile.ZipFile(file)
@@ -141,12 +153,22 @@ def open_zip(file: Path | BinaryIO, *, name: str) -> zipfile.ZipFile:
             value=str(error),
             remedy=REMEDY,
         ) from error
-    if any(info.flag_bits & ENCRYPTED for info in archive.infolist()):
+    members = archive.infolist()
+    if any(info.flag_bits & ENCRYPTED for info in members):
         archive.close()
         raise BadData(
             "the zip archive is encrypted",
             file=name,
             remedy="decrypt it and name the plain archive",
+        )
+    if other := next((info for info in members if info.compress_type in UNREAD_METHODS), None):
+        archive.close()
+        method = UNREAD_METHODS[other.compress_type]
+        raise BadData(
+            "the zip archive is compressed by a method that is not read",
+            file=name,
+            value=f"{method} ({other.compress_type}), member {other.filename}",
+            remedy="unpack it (`7z x`) and name the folder, or pack it anew as a tar or zip",
         )
     return archive
 

@@ -55,6 +55,11 @@ class Arriving:
         return len(self._noted()) == self._n_pieces
 
     @property
+    def has_piece(self) -> bool:
+        """Whether any piece came: without one there is nothing to go on with."""
+        return bool(self._noted())
+
+    @property
     def there_bytes(self) -> int:
         """What an earlier transfer brought."""
         return self.size_bytes - sum(map(len, self.missing))

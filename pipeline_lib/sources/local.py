@@ -26,8 +26,16 @@ class LocalPlace:
     def __init__(self, address: str, path: Path, known: KnownFiles | None = None) -> None:
         try:
             is_there, is_file = path.exists(), path.is_file()
+            is_other = is_there and not is_file and not path.is_dir()
         except PermissionError as error:  # of a folder above it
             raise _unreadable(path, error) from error
+        except OSError as error:  # a name that is too long
+            raise SourceMissing(
+                "no such file or folder",
+                file=address[:200],
+                value=error.strerror,
+                remedy=FIX_SOURCES,
+            ) from error
         if not is_there:
             raise SourceMissing(
                 "no such file or folder",
@@ -35,6 +43,9 @@ class LocalPlace:
                 value=f"looked at {path}",
                 remedy=f"{FIX_SOURCES}, or put it there",
             )
+        if is_other:  # reading it might never end
+            what = "neither a file nor a folder, but a pipe, socket or device"
+            raise BadData(what, file=address, remedy=FIX_SOURCES)
         self.address, self.is_single = address, is_file
         self._folder = path.parent if self.is_single else path
         self._only = path if self.is_single else None

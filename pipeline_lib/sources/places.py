@@ -18,7 +18,13 @@ from pipeline_lib.sources.known_files import KnownFiles
 from pipeline_lib.sources.local import LocalPlace
 from pipeline_lib.sources.names import decode_name, encode_name, is_archive
 from pipeline_lib.sources.object_bytes import Bucket, Entry, Objects, Wanted
-from pipeline_lib.sources.objects import Begin, Identified, Place, SourceObject
+from pipeline_lib.sources.objects import (
+    FIX_SOURCES,
+    Begin,
+    Identified,
+    Place,
+    SourceObject,
+)
 from pipeline_lib.sources.s3_bucket import S3Bucket
 from pipeline_lib.sources.schemes import CLOUDS, form_in_place_of, scheme_of
 from pipeline_lib.sources.web.url_list import is_url_list, read_url_list
@@ -58,8 +64,14 @@ def table_place(uri: str, settings: Settings, *, root: Path) -> Place:
     if scheme:
         remedy = f"name {form_in_place_of(scheme)}"
         raise SourceMissing(f"{scheme}:// cannot be read", file=uri, remedy=remedy)
-    path = root / Path(uri).expanduser()
-    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
+    try:
+        path = root / Path(uri).expanduser()
+        name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
+    except (OSError, RuntimeError, ValueError) as error:  # no such user, a circle of links, a NUL
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SourceMissing(
+            "not a path that can be followed", file=uri[:200], value=reason, remedy=FIX_SOURCES
+        ) from error
     known = KnownFiles(root / settings.state_dir / "known_files" / f"{name}.parquet")
     return LocalPlace(uri, path, known)
 

@@ -16,7 +16,12 @@ from pipeline_lib.labels.image_parquet import holds_images
 from pipeline_lib.reasons import Reason
 from pipeline_lib.shards.parquet_images import MAGIC, first_images, name_of_row, names_after
 from pipeline_lib.shards.sniff import sniff
-from pipeline_lib.shards.streams import BROKEN_STREAM, opener_of, refuse_foreign
+from pipeline_lib.shards.streams import (
+    BROKEN_STREAM,
+    opener_of,
+    refuse_foreign,
+    refuse_no_archive,
+)
 from pipeline_lib.shards.tar_files import REMEDY, walk_tar
 from pipeline_lib.shards.tar_headers import BrokenTar, read_members
 from pipeline_lib.shards.zip_files import (
@@ -145,7 +150,7 @@ def _archive(
 ) -> tuple[list[Seen], bool]:
     """The members of an archive, and whether these are all."""
     file = io.BufferedReader(RangeFile(place, archive), READ_AHEAD_BYTES)
-    magic = file.peek(6)[:6]
+    magic = file.peek(HEAD_BYTES)[:HEAD_BYTES]
     if magic.startswith(MAGIC):
         return list(_counted(_parquet_rows(opener(place, archive), archive), step)), True
     if magic.startswith(b"PK"):
@@ -155,6 +160,8 @@ def _archive(
         refuse_last_part(file, name=archive.key)
         file.seek(0)
     stream_opener = opener_of(magic)
+    if stream_opener is None:
+        refuse_no_archive(archive.key, magic)
     members = (
         _stream_members(file, archive, stream_opener)
         if stream_opener

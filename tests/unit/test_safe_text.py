@@ -32,6 +32,7 @@ WIPE, TURN = "\x1b[2J", "\u202e"
         ("s3://AKIA123:hush@bucket/prefix", "s3://***@bucket/prefix"),
         ("https://h/x?X-Amz-Signature=hush&part=1", "https://h/x?X-Amz-Signature=***&part=1"),
         ("https://h/x?a=1&access_token=hush", "https://h/x?a=1&access_token=***"),
+        ("https://h/x?sv=2&sig=hush&se=1", "https://h/x?sv=2&sig=***&se=1"),
         ("s3://bucket/ann@home/a.jpg", "s3://bucket/ann@home/a.jpg"),
         ("write to ann@example.org", "write to ann@example.org"),
     ],

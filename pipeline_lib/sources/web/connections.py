@@ -20,11 +20,16 @@ from urllib.request import getproxies_environment, proxy_bypass
 
 from pipeline_lib.errors import AddressRefused, ConfigError
 from pipeline_lib.settings import Settings
+from pipeline_lib.sources.web.patience import PatientResponse
 from pipeline_lib.sources.web.urls import PORTS, Origin, Url
 
 CONNECT_S = 10.0
 READ_S = 60.0
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+GLOBAL_V6 = ipaddress.ip_network("2000::/3")  # all that IANA has given out (RFC 4291)
+DOCUMENTATION = ipaddress.ip_network("3fff::/20")  # RFC 9637, which Python 3.11 does not know
+WIRE_SERVER = ipaddress.ip_address("168.63.129.16")  # tells machines in Azure who they are
+NO_HEADER = "the variable has several lines, or a character that no header may have"
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
@@ -41,7 +46,9 @@ def is_public(address: str) -> bool:
             wrapped = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
         if wrapped is not None:
             return is_public(str(wrapped))
-    return parsed.is_global and not parsed.is_multicast
+        if parsed not in GLOBAL_V6 or parsed in DOCUMENTATION:
+            return False
+    return parsed.is_global and not parsed.is_multicast and parsed != WIRE_SERVER
 
 
 class Answer:
@@ -104,6 +111,7 @@ class Connections:
             connection = kept.pop()
         except IndexError:
             connection = self._connection(url.origin, proxy)
+        connection.response_class = PatientResponse
         try:
             connection.request(method, target, headers=all_headers)
             return Answer(url, connection.getresponse(), connection, kept)
@@ -138,17 +146,15 @@ class Connections:
         if not proxy or proxy_bypass(f"{origin.host}:{origin.port}"):
             return None
         proxy = proxy if "://" in proxy else f"http://{proxy}"
-        if not proxy.startswith("http://"):
-            remedy = (
-                "name a proxy that speaks HTTP, as http://host:port, or set no_proxy for this host"
-            )
-            raise ConfigError(
-                "a proxy of this kind is not supported",
-                file=f"{origin.scheme}_proxy",
-                value=urlsplit(proxy).scheme,
-                remedy=remedy,
-            )
-        return proxy
+        if proxy.startswith("http://") and _has_host(proxy):
+            return proxy
+        is_http = proxy.startswith("http://")
+        raise ConfigError(
+            "not the address of a proxy" if is_http else "a proxy of this kind is not supported",
+            file=f"{origin.scheme}_proxy",
+            value=proxy.rpartition("@")[2] if is_http else proxy.partition("://")[0],
+            remedy="name a proxy that speaks HTTP, as http://host:port, or set no_proxy for this host",
+        )
 
     def _tls(self) -> ssl.SSLContext:
         if self._context is None:
@@ -240,6 +246,15 @@ def _refuse_private(origin: Origin, *, through_proxy: bool = False) -> list[Any]
     return found
 
 
+def _has_host(proxy: str) -> bool:
+    """Whether an address has a host and, if any, a port that is one."""
+    try:
+        parts = urlsplit(proxy)
+        return bool(parts.hostname) and " " not in proxy and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _proxy_login(proxy: str) -> dict[str, str]:
     parts = urlsplit(proxy)
     if not parts.username:
@@ -254,8 +269,8 @@ def _tokens(setting: str) -> dict[Origin, tuple[str, str]]:
     for entry in filter(None, (part.strip() for part in setting.split(","))):
         address, _, variable = entry.rpartition("=")
         value = os.environ.get(variable, "").strip()
-        if not value or any(character in value for character in "\r\n"):
-            what = "the variable is not set" if not value else "the variable has several lines"
+        if not value or not (value.isascii() and value.isprintable()):
+            what = "the variable is not set" if not value else NO_HEADER
             remedy = f"export {variable}='Authorization: Bearer ...', or remove the entry from url_tokens"
             raise ConfigError(what, file="url_tokens", value=variable, remedy=remedy)
         name, colon, content = value.partition(": ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import http.client
 import logging
 import random
@@ -11,8 +10,8 @@ import re
 import socket
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from pipeline_lib.errors import (
     BadData,
@@ -24,6 +23,16 @@ from pipeline_lib.errors import (
 )
 from pipeline_lib.settings import Settings
 from pipeline_lib.sources.web.connections import CA_VARIABLES, Answer, Connections
+from pipeline_lib.sources.web.headers import (
+    MODIFIED,
+    Version,
+    identity_of,
+    media_type,
+    retry_after_s,
+    total_bytes,
+    version_of,
+    whole_number,
+)
 from pipeline_lib.sources.web.urls import Origin, Url, next_hop
 
 log = logging.getLogger(__name__)
@@ -33,24 +42,14 @@ PAUSE_S = 0.5  # before the second try; it doubles
 LONGEST_PAUSE_S = 60.0  # also where Retry-After asks for more
 PROGRESS_BYTES = 1 << 20  # a transfer that came so far since it last broke off may break off again
 CHUNK_BYTES = 1 << 20
+COUNTED_BYTES = 4 << 30  # of a file whose size the server does not state
+SILENT_URLS = 5  # in a row; a server that answers none of them is not asked again in this run
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 REFUSED = frozenset({401, 402, 403, 407, 451})
 ABSENT = frozenset({404, 410})
 NO_HEAD = frozenset({400, 403, 405, 501})  # signed addresses are for GET alone
 RELIST = "run again: `dvc repro` lists the source again"
-MODIFIED = "modified "  # before a date that stands for an ETag
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version of what a URL names. identity: its strong ETag, else `modified <date>`, else None: nothing tells versions
-    apart but the size. name: what the server calls the file. kind: its media type."""
-
-    size_bytes: int
-    identity: str | None
-    kind: str
-    name: str
 
 
 class Exchange:
@@ -58,6 +57,7 @@ class Exchange:
 
     def __init__(self, settings: Settings, trusted: frozenset[Origin]) -> None:
         self._connections = Connections(settings, trusted)
+        self._unanswered: Counter[Origin] = Counter()  # URLs in a row that gave no answer
 
     def look(self, url: Url) -> Version:
         """The present version: HEAD, or one byte where a server does not answer HEAD or does not say the size.
@@ -66,9 +66,9 @@ class Exchange:
         """
         with self._ask("HEAD", url, {}, accepted=NO_HEAD) as answer:
             answer.read()
-            length = answer.headers["Content-Length"]
+            length = whole_number(answer.headers["Content-Length"])
             if answer.status not in NO_HEAD and length is not None:
-                return _version(answer, int(length))
+                return _version(answer, length)
         first = {"Range": "bytes=0-0"}
         with self._ask("GET", url, first, accepted=frozenset({416})) as answer:
             return _version(answer, _size(answer))
@@ -147,21 +147,28 @@ class Exchange:
         *,
         accepted: frozenset[int] = frozenset(),
     ) -> Answer:
-        """The answer of the final address: 2xx or an accepted one. Raises what `look` raises, SourceChanged."""
+        """The answer of the final address: 2xx or an accepted one. Raises what `look` raises, SourceChanged.
+
+        Thousands of URLs of a server that is gone would take days of waiting, so that it is given up for all of them.
+        """
+        if self._unanswered[url.origin] >= SILENT_URLS:
+            raise _given_up(url)
         for number in range(1, TRIES + 1):
             try:
                 answer = self._follow(method, url, headers)
             except (OSError, http.client.HTTPException) as error:
                 if number == TRIES or not _may_pass(error):
+                    self._unanswered[url.origin] += 1
                     raise _silent(url, error) from error
                 _pause(number)
                 continue
+            self._unanswered[url.origin] = 0
             if 200 <= answer.status < 300 or answer.status in accepted:
                 return answer
             _discard(answer)
             if answer.status not in BUSY or number == TRIES:
                 raise _translate(url, answer)
-            _pause(number, answer.headers["Retry-After"])
+            _pause(number, retry_after_s(answer.headers))
         raise AssertionError(url)
 
     def _follow(self, method: str, url: Url, headers: Mapping[str, str]) -> Answer:
@@ -203,32 +210,38 @@ def _discard(answer: Answer) -> None:
 
 
 def _version(answer: Answer, size_bytes: int) -> Version:
-    headers = answer.headers
-    name = headers.get_filename() or answer.url.path.rpartition("/")[2]
-    kind = headers.get_content_type() if headers["Content-Type"] else ""
-    return Version(size_bytes, _identity(headers), kind, name)
+    return version_of(answer.headers, size_bytes, path=answer.url.path)
 
 
 def _size(answer: Answer) -> int:
     """The size by the answer to a request for the first byte; where it does not say it, all is read and counted."""
-    total = (answer.headers["Content-Range"] or "").rpartition("/")[2]
-    length = answer.headers["Content-Length"] or ""
+    total = total_bytes(answer.headers)
+    length = whole_number(answer.headers["Content-Length"])
     try:
-        if answer.status in (206, 416) and total.isdigit():
+        if answer.status in (206, 416) and total is not None:
             answer.read()
-            return int(total)
-        if answer.status == 200 and length.isdigit():
-            return int(length)
-        return sum(len(chunk) for chunk in iter(lambda: answer.read(CHUNK_BYTES), b""))
+            return total
+        if answer.status == 200 and length is not None:
+            return length
+        return _counted(answer)
     except (OSError, http.client.HTTPException) as error:
         raise _silent(answer.url, error) from error
 
 
-def _identity(headers: http.client.HTTPMessage) -> str | None:
-    etag = (headers["ETag"] or "").strip()
-    if etag.startswith('"') and etag.endswith('"') and len(etag) > 2:
-        return etag[1:-1]
-    return f"{MODIFIED}{headers['Last-Modified'].strip()}" if headers["Last-Modified"] else None
+def _counted(answer: Answer) -> int:
+    """Read a file whose size the server does not state. Raises ObjectRefused for what has no end."""
+    is_stream = media_type(answer.headers).startswith("multipart/")  # of a camera
+    size_bytes = 0
+    while not is_stream and (chunk := answer.read(CHUNK_BYTES)):
+        size_bytes += len(chunk)
+        is_stream = size_bytes > COUNTED_BYTES
+    if is_stream:
+        value = f"{media_type(answer.headers)}, {size_bytes} bytes so far".removeprefix(", ")
+        remedy = "name the address of a file whose size the server states, or fetch it by other means and name that"
+        raise ObjectRefused(
+            "a stream without an end", file=answer.url.shown, value=value, remedy=remedy
+        )
+    return size_bytes
 
 
 def _preconditions(wanted: Version) -> dict[str, str]:
@@ -241,7 +254,7 @@ def _preconditions(wanted: Version) -> dict[str, str]:
 
 def _check(answer: Answer, wanted: Version, url: Url, *, start: int) -> None:
     """Raise SourceChanged unless the answer is of the listed version, for servers that ignore preconditions."""
-    now = _identity(answer.headers)
+    now = identity_of(answer.headers)
     is_unknown = now is None and not start
     if wanted.identity is not None and now != wanted.identity and not is_unknown:
         value = f"{now} instead of {wanted.identity}"
@@ -249,14 +262,14 @@ def _check(answer: Answer, wanted: Version, url: Url, *, start: int) -> None:
             "the file changed after it was listed", file=url.shown, value=value, remedy=RELIST
         )
     if answer.status == 206:
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers["Content-Range"] or "")
-        if not found or int(found[1]) != start:
+        found = re.fullmatch(r"bytes (\d+)-\d+/(?:\d+|\*)", answer.headers["Content-Range"] or "")
+        if not found or whole_number(found[1]) != start:
             raise _ignores_ranges(url)
-        total = found[2]
+        total = total_bytes(answer.headers)
     else:
-        total = answer.headers["Content-Length"] or "*"
-    if total.isdigit() and int(total) != wanted.size_bytes:
-        raise _other_size(url, wanted, total)
+        total = whole_number(answer.headers["Content-Length"])
+    if total is not None and total != wanted.size_bytes:
+        raise _other_size(url, wanted, str(total))
 
 
 def _other_size(url: Url, wanted: Version, found: str) -> PipelineError:
@@ -300,7 +313,7 @@ def _translate(url: Url, answer: Answer) -> PipelineError:
 def _silent(url: Url, error: Exception) -> PipelineError:
     what, remedy = (
         "the server does not answer as expected",
-        "check the address and the network, then run again",
+        "check the address, the network and the proxy (http_proxy, https_proxy, no_proxy), then run again",
     )
     if isinstance(error, ssl.SSLCertVerificationError):
         what = "the server's certificate is not trusted"
@@ -311,6 +324,12 @@ def _silent(url: Url, error: Exception) -> PipelineError:
     return ServiceUnavailable(what, file=url.shown, value=value, remedy=remedy)
 
 
+def _given_up(url: Url) -> PipelineError:
+    what = f"the server gave no answer to {SILENT_URLS} other URLs, so that it was not asked for this one"
+    remedy = "check the address and the network, then run again"
+    return ServiceUnavailable(what, file=url.shown, remedy=remedy)
+
+
 def _may_pass(error: Exception) -> bool:
     """Whether a second try may succeed."""
     if isinstance(error, socket.gaierror):
@@ -318,13 +337,8 @@ def _may_pass(error: Exception) -> bool:
     return not isinstance(error, ssl.SSLCertVerificationError | http.client.InvalidURL)
 
 
-def _pause(number: int, retry_after: str | None = None) -> None:
-    """Wait after try `number`: as long as the server asks (seconds or a date), within bounds, else twice as long each time."""
-    asked_s = 0.0
-    if retry_after and retry_after.strip().isdigit():
-        asked_s = float(retry_after)
-    elif retry_after and (date := email.utils.parsedate_tz(retry_after)):
-        asked_s = email.utils.mktime_tz(date) - time.time()
+def _pause(number: int, asked_s: float = 0.0) -> None:
+    """Wait after try `number`: as long as the server asks, within bounds, else twice as long each time."""
     own_s = (
         PAUSE_S * 2 ** (number - 1) * random.uniform(0.5, 1)
     )  # many threads must not come back at once

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,6 +15,7 @@ from pipeline_lib.errors import (
     ObjectRefused,
     PipelineError,
     ServiceUnavailable,
+    SourceChanged,
     SourceMissing,
 )
 from pipeline_lib.reasons import Reason
@@ -23,12 +24,15 @@ from pipeline_lib.sources.arriving import Arriving
 from pipeline_lib.sources.names import encode_name, is_archive, is_image_name
 from pipeline_lib.sources.objects import Begin, Identified, SourceObject
 from pipeline_lib.sources.s3 import READS_PER_WORKER, RELIST
-from pipeline_lib.sources.web.exchange import Exchange, Version
+from pipeline_lib.sources.web.exchange import Exchange
+from pipeline_lib.sources.web.headers import Version
 from pipeline_lib.sources.web.url_list import is_url_list
 from pipeline_lib.sources.web.urls import Url, name_of, parse_url
 
 log = logging.getLogger(__name__)
 NAMED = 5  # examples in a message
+CHANGES = 3  # of one file in a run; some servers name another version in each answer
+FAILED_IN_A_ROW = 10  # files that do not come: then it is the network, or the server as a whole
 KEPT_BYTES = 64 << 20  # of one file of a server without ranges, of which parts are asked for
 HTML = frozenset({"text/html", "application/xhtml+xml"})
 ARCHIVE_KINDS = {
@@ -58,6 +62,8 @@ class HttpPlace:
         trusted = frozenset() if is_list else frozenset(url.origin for url in urls.values())
         self._exchange = Exchange(settings, trusted)
         self._whole: tuple[SourceObject, bytes] | None = None
+        self._changes: Counter[str] = Counter()
+        self._n_failed_in_a_row = 0
         self.is_single = not is_list and len(urls) == 1 and self._settle_name()
 
     def list(self) -> Iterator[SourceObject]:
@@ -84,19 +90,37 @@ class HttpPlace:
         return map(Identified, listed)
 
     def look(self, wanted: SourceObject) -> SourceObject:
-        """The present version."""
-        return self._object(wanted.key, self._exchange.look(self._urls[wanted.key]))
+        """The present version; of several, that of the listing for one that is not served: reading it says why."""
+        try:
+            return self._object(wanted.key, self._exchange.look(self._urls[wanted.key]))
+        except (ObjectRefused, SourceMissing, ServiceUnavailable):
+            if self.is_single:
+                raise
+            return wanted
 
     def read(self, wanted: SourceObject) -> bytes:
-        """The bytes of a file as listed. Raises ObjectRefused for a file of several that is gone."""
+        """The bytes of a file as listed.
+
+        Raises ObjectRefused for a file of several that does not come as its server says, however often it is asked; but
+        where one after the other does not come, the fault is that of the network, and raised as it is.
+        """
         try:
-            return self.read_part(wanted, start=0, size_bytes=wanted.size_bytes)
-        except SourceMissing as error:
-            if self.is_single:
+            data = self.read_part(wanted, start=0, size_bytes=wanted.size_bytes)
+        except (SourceMissing, ServiceUnavailable, BadData) as error:
+            if self.is_single or not self._is_its_own_fault(wanted.key, error):
                 raise
             raise ObjectRefused(
                 error.what, file=error.file, value=error.value, remedy=error.remedy
             ) from error
+        self._n_failed_in_a_row = 0
+        return data
+
+    def _is_its_own_fault(self, key: str, error: PipelineError) -> bool:
+        if isinstance(error, SourceChanged):  # read again, but not for ever
+            self._changes[key] += 1
+            return self._changes[key] >= CHANGES
+        self._n_failed_in_a_row += isinstance(error, ServiceUnavailable)
+        return self._n_failed_in_a_row < FAILED_IN_A_ROW
 
     def read_part(self, wanted: SourceObject, *, start: int, size_bytes: int) -> bytes:
         """Some of the bytes of a file as listed."""
@@ -170,7 +194,9 @@ class HttpPlace:
             if not is_archive(name):
                 name += ARCHIVE_KINDS.get(version.kind, "")
         is_one = is_archive(name) or is_url_list(name)
-        self._urls = {encode_name(name.encode()) if is_one else name_of(url): url}
+        self._urls = {
+            encode_name(name.encode("utf-8", "surrogatepass")) if is_one else name_of(url): url
+        }
         return is_one
 
     def _url(self, wanted: SourceObject) -> Url:

@@ -59,13 +59,13 @@ class Url:
         return f"{self.origin}{self.target}"
 
 
-def parse_url(text: str, *, file: str) -> Url:
+def parse_url(text: str, *, file: str, base: str = "") -> Url:
     """Read an http:// or https:// address. Raises BadData for anything else, and for a user or password in it.
 
-    file: where the address stands, for the message.
+    file: where the address stands, for the message. base: the address that a relative one is relative to.
     """
     try:
-        parts = urlsplit(text.strip())
+        parts = urlsplit(urljoin(base, text.strip()))
         port = parts.port
         host = (parts.hostname or "").encode("idna").decode("ascii") if parts.hostname else ""
     except (
@@ -82,15 +82,17 @@ def parse_url(text: str, *, file: str) -> Url:
             "leave them out, and name the variable that holds a token in the setting url_tokens"
         )
         raise BadData("a URL with a user or password in it", file=file, value=host, remedy=remedy)
-    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
-    query = quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._", errors="surrogateescape")
+    query = quote(parts.query, safe="/%:@!$&'()*+,;=~-._?", errors="surrogateescape")
     target = f"{path}?{query}" if query else path
     return Url(Origin(parts.scheme, host, port or PORTS[parts.scheme]), target)
 
 
 def next_hop(url: Url, location: str) -> Url:
     """The address that a redirect of `url` names. Raises BadData for what is no http:// or https:// address."""
-    return parse_url(urljoin(str(url), location), file=url.shown)
+    # http.client reads headers as Latin-1; most servers that escape nothing mean UTF-8
+    escaped = re.sub(r"[^\x00-\x7f]", lambda found: f"%{ord(found[0]):02X}", location)
+    return parse_url(escaped, file=url.shown, base=str(url))
 
 
 def name_of(url: Url) -> str:

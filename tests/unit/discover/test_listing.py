@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_lib.errors import SourceMissing
+from pipeline_lib.errors import PipelineError, SourceMissing
 from pipeline_lib.sources.source import read_sources
 from pipeline_lib.tables.listing import LISTING
 from tests.unit.discover.listed import Discover, rows, write
@@ -111,6 +111,26 @@ def test_a_missing_source_is_named_with_where_it_was_looked_for(
     )
     with pytest.raises(SourceMissing, match=expected):
         discover({"uri": "pics.tar"})
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("a\0b", "not a path that can be followed .*embedded null"),
+        ("~nobody-of-this-name/x", "not a path that can be followed .*home directory"),
+        ("circle", "not a path that can be followed .*[Ll]oop"),
+        ("n" * 5000, "File name too long"),
+        ("pipe", "pipe: neither a file nor a folder"),
+    ],
+)
+def test_what_is_no_file_or_folder_is_named_and_never_waited_for(
+    discover: Discover, tmp_path: Path, uri: str, said: str
+) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(PipelineError, match=said):
+        discover({"uri": uri})
 
 
 def test_a_missing_votes_file_is_named(discover: Discover, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from pathlib import Path
@@ -130,11 +131,31 @@ def test_a_tar_cut_within_a_member_stops_the_run(take: Take, tmp_path: Path) -> 
         take({"uri": "pics.tar"})
 
 
-def test_a_web_page_saved_as_a_tar_stops_the_run(take: Take, tmp_path: Path) -> None:
-    (tmp_path / "pics.tar").write_text("<html>sign in to download</html>" * 40)
+@pytest.mark.parametrize(
+    ("name", "data", "kind"),
+    [
+        ("pics.tar", b"<html>sign in to download</html>" * 40, "html, which begins: <html>sign in"),
+        ("pics.zip", b"<!DOCTYPE html>", "html"),
+        ("pics.tar.gz", b'{"error": "expired"}', "json"),
+        (
+            "pics.tar",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:",
+            "text, which begins",
+        ),
+        ("pics.tar", b"\xff\xd8\xff" + bytes(2000), "jpeg"),
+        ("pics.tgz", gzip.compress(b"PK\3\4" + bytes(2000)), "zip"),
+    ],
+)
+def test_what_is_no_archive_is_named_for_what_it_is_and_leaves_nothing(
+    take: Take, tmp_path: Path, name: str, data: bytes, kind: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
 
-    with pytest.raises(ArchiveDamaged, match=r"pics.tar: the tar archive is cut off or damaged"):
-        take({"uri": "pics.tar"})
+    with pytest.raises(BadData, match=rf"{name}: not an archive, .*\(found: {kind}.*Git LFS"):
+        take({"uri": name})
+
+    assert not list((tmp_path / ".perennial" / "unfinished").iterdir())
+    assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.parametrize("ending", ["tar.gz", "tar.bz2", "tar.xz"])
@@ -169,6 +190,9 @@ def test_a_compressed_tar_that_is_cut_off_stops_the_run(
         ("pics.tar.zst", b"\x28\xb5\x2f\xfd", "Zstandard"),
         ("pics.zip", b"Rar!\x1a\x07\x01\x00", "RAR"),
         ("pics.tar", b"7z\xbc\xaf\x27\x1c", "7z"),
+        ("pics.TAR.lz4", b"\x04\x22\x4d\x18", "LZ4"),
+        ("pics.tar", b"LZIP", "lzip"),
+        ("pics.zip.001", b"PK\3\4", "split"),
     ],
 )
 def test_an_archive_of_another_format_is_named_for_what_it_is(
@@ -181,6 +205,21 @@ def test_an_archive_of_another_format_is_named_for_what_it_is(
         take({"uri": name})
     with pytest.raises(BadData, match=message):
         look_into(place_of(name, Settings(), root=tmp_path), lambda _: None)
+
+
+def test_archives_of_other_formats_in_a_folder_are_told(
+    take: Take, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a/1.jpg", "b/2.jpg", "more.7z", "rest.zip.001"):
+        (tmp_path / "pics" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pics" / name).write_bytes(b"1")
+
+    take({"uri": "pics"})
+
+    said = (
+        "2 archives of formats that are not read are left out: more.7z, rest.zip.001; unpack them"
+    )
+    assert said in caplog.text
 
 
 def test_a_tar_of_tars_is_read_by_offset_with_the_inner_name_as_class(

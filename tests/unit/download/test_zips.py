@@ -151,3 +151,19 @@ def test_names_of_macos_zips_are_utf_8_without_the_flag(take: Take, tmp_path: Pa
     archive.write_bytes(data)
 
     assert set(take({"uri": "pics.zip"}).members["label_received"]) == {"caf\u00e9", "tea"}
+
+
+@pytest.mark.parametrize(("method", "named"), [(9, "Deflate64"), (93, "Zstandard"), (98, "PPMd")])
+def test_a_zip_compressed_by_another_method_says_what_to_do(
+    take: Take, tmp_path: Path, method: int, named: str
+) -> None:
+    """Windows packs larger files by Deflate64: the archive is whole, and fetching it again would not help."""
+    archive = zip_of(tmp_path / "pics.zip", {"a/x.jpg": b"1"}, zipfile.ZIP_DEFLATED)
+    data = bytearray(archive.read_bytes())
+    data[data.index(b"PK\1\2") + 10] = method
+    archive.write_bytes(bytes(data))
+
+    message = rf"method that is not read \(found: {named} \({method}\), member a/x.jpg\).*7z x"
+    with pytest.raises(BadData, match=message) as raised:
+        take({"uri": "pics.zip"})
+    assert not isinstance(raised.value, ArchiveDamaged)

@@ -217,6 +217,61 @@ def test_an_image_that_goes_after_the_listing_is_refused_alone(
     assert place.read(place.look(listed[1])) == b"other bytes"
 
 
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        (lambda _: Answer(500), "HTTP 500"),
+        (lambda _: Answer(429), "HTTP 429"),
+        (lambda _: Answer(200, {"ETag": '"e"', "Content-Length": "900"}), "another size"),
+        (lambda n: Answer(200, {"ETag": f'"{n}"', "Content-Length": "300"}), "changed"),
+        (
+            lambda _: Answer(200, {"ETag": '"e"', "Content-Length": "300", "Connection": "close"}),
+            "does not send the whole file",
+        ),
+    ],
+)
+def test_a_server_that_lists_a_file_and_never_gives_it_loses_that_file_alone(
+    server: WebServer,
+    take: Callable[..., Taken],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    answers: Callable[[int], Answer],
+    why: str,
+) -> None:
+    """What one of ten thousand servers does night after night must not stop every run."""
+    server.answers["0/0002.jpg"] = lambda asked: (
+        Answer(
+            200,
+            {
+                "ETag": f'"{len(server.asked)}"' if why == "changed" else '"e"',
+                "Content-Length": "300",
+            },
+        )
+        if asked.method == "HEAD"
+        else answers(len(server.asked))
+    )
+    (tmp_path / "urls.txt").write_text("\n".join(f"{server.url}/{name}" for name in FILES))
+
+    taken = take({"uri": "urls.txt"}, allow_private_urls=True)
+
+    refused = taken.members["refusal"].dropna().to_dict()
+    assert refused == {f"pics/{address(server.url)}/0/0002.jpg": "unreadable_file"}
+    assert f"{server.url}/0/0002.jpg: " in caplog.text
+    assert why in caplog.text
+
+
+def test_where_one_file_after_the_other_does_not_come_the_network_is_named(
+    server: WebServer, take: Callable[..., Taken], tmp_path: Path
+) -> None:
+    server.answers |= {
+        name: lambda asked: None if asked.method == "HEAD" else Answer(503) for name in FILES
+    }
+    (tmp_path / "urls.txt").write_text("\n".join(f"{server.url}/{name}" for name in FILES))
+
+    with pytest.raises(ServiceUnavailable, match=r"answered with an error .*HTTP 503"):
+        take({"uri": "urls.txt"}, allow_private_urls=True)
+
+
 def test_a_list_of_which_nothing_is_served_stops_at_once(server: WebServer, tmp_path: Path) -> None:
     (tmp_path / "urls.txt").write_text(f"{server.url}/x.jpg\n{server.url}/y.jpg\n")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline_lib.settings import Settings
-from pipeline_lib.sources.web.exchange import Exchange, Version
+from pipeline_lib.sources.web.exchange import Exchange
+from pipeline_lib.sources.web.headers import Version
 from pipeline_lib.sources.web.urls import Url, parse_url
 
 DATA = bytes(range(256)) * 40

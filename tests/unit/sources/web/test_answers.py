@@ -68,13 +68,19 @@ def test_redirects_are_followed_and_bounded(server: WebServer) -> None:
         "moved": Answer(302, {"Location": "/a.tar"}),
         "circle": Answer(301, {"Location": "circle"}),
         "odd": Answer(302, {"Location": "ftp://elsewhere.example/a.tar"}),
+        "broken": Answer(302, {"Location": "http://[::1/a.tar"}),
+        "raw": Answer(302, {"Location": "/ü.tar".encode().decode("latin-1")}),
     }
+    server.files["%C3%BC.tar"] = DATA
 
     assert copied(f"{server.url}/moved") == DATA
     with pytest.raises(ObjectRefused, match=r"/circle: more than 5 redirects"):
         copied(f"{server.url}/circle")
     with pytest.raises(BadData, match=r"/odd: not a URL \(found: ftp://elsewhere"):
         copied(f"{server.url}/odd")
+    with pytest.raises(BadData, match=r"/broken: not a URL \(found: http://\[::1/a.tar"):
+        copied(f"{server.url}/broken")
+    assert copied(f"{server.url}/raw") == DATA
 
 
 def test_a_token_goes_to_its_own_host_alone_and_is_never_shown(

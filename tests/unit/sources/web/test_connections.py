@@ -40,6 +40,14 @@ from tests.unit.sources.web.asking import DATA, SECRET, at, copied, exchange_for
             "ff02::1",
             "::",
         ),
+        *(
+            "64:ff9b:1::7f00:1",  # a translation prefix of the own network (RFC 8215)
+            "::127.0.0.1",
+            "::ffff:0:127.0.0.1",
+            "fec0::1",
+            "3fff::1",
+            "168.63.129.16",
+        ),
     ],
 )
 def test_addresses_of_the_own_network_are_told(address: str) -> None:
@@ -174,6 +182,25 @@ def test_https_goes_through_a_tunnel_of_the_proxy(
         ConfigError, match=r"https_proxy: a proxy of this kind is not supported \(found: socks5\)"
     ):
         copied(f"{server.url}/a.tar")
+
+
+@pytest.mark.parametrize("proxy", ["http://host:port", "http://[::1", "http://:3128", "///", "a b"])
+def test_a_proxy_that_is_no_address_is_named_without_its_password(
+    server: WebServer, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    scheme, mark, rest = proxy.rpartition("://")
+    monkeypatch.setenv("http_proxy", f"{scheme}{mark}me:{SECRET}@{rest}")
+
+    with pytest.raises(ConfigError, match="http_proxy: not the address of a proxy") as raised:
+        copied(f"{server.url}/a.tar")
+    assert SECRET not in str(raised.value)
+
+
+def test_a_token_that_no_header_may_hold_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for token in ("a…b", "a\x01b"):
+        monkeypatch.setenv("HUB_TOKEN", token)
+        with pytest.raises(ConfigError, match=r"a character that no header may have .*HUB_TOKEN"):
+            exchange_for("https://hub.example", url_tokens="hub.example=HUB_TOKEN")
 
 
 def _tunnel(listener: socket.socket, port: int, said: list[bytes]) -> None:
