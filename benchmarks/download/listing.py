@@ -1,31 +1,42 @@
-"""What listing a million S3 keys costs: seconds and memory of `discover`, against a listing server of our own.
+"""What a million S3 keys cost: seconds and memory of `discover`, against a listing server of our own.
 
     python -m benchmarks.download.listing [--keys 1000000]
 
-The server, a process of its own whose CPU time is not counted, answers list_objects_v2 with pages of 1,000 made-up keys. A
-fresh process lists them, writes listing.parquet, and tells what is new since a listing of half of them. Writes
-benchmarks/results/listing.json.
+The server, a process of its own whose CPU time is not counted, answers list_objects_v2 with pages of 1,000 made-up keys. In a
+project of its own the commands that users run are measured, each in a fresh process with all that it imports: the stage
+`discover`, which lists them for the first time; then, with another ETag for every key, `perennial discover`, which says that
+all are replaced, and the stage again. Writes benchmarks/results/listing.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
 import json
 import os
-import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from benchmarks.support.results_file import row, write_results
+from benchmarks.support.results_file import Row, row, write_results
 
+ROOT = Path(__file__).parents[2]
 PAGE = 1000
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+PARAMS = "discover: {sources: [{name: all, uri: s3://images/set}]}\n" + "".join(
+    f"{stage}: {{}}\n"
+    for stage in ("download", "inspect", "curate", "convert", "train", "evaluate", "register")
+)
+STAGE, COMMAND = ("pipeline_lib.stage", "discover"), ("flows.cli", "discover")
+LISTING = "line/discover/listing.parquet"
 
 
 def main() -> None:
@@ -33,95 +44,101 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument(
-        "--serve", action="store_true", help="be the server; for the benchmark itself"
+        "--serve", type=int, metavar="EDITION", help="be the server; for the benchmark itself"
     )
-    parser.add_argument("--list", metavar="URL", help="be the client; for the benchmark itself")
     options = parser.parse_args()
-    if options.serve:
-        serve(options.keys)
-    elif options.list:
-        print(json.dumps(listed(options.list, options.keys)))
-    else:
-        measure(options.keys)
+    if options.serve is not None:
+        serve(options.keys, options.serve)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        rows = measure(Path(temporary), options.keys)
+        print(write_results("listing", rows, also=("boto3",)))
 
 
-def measure(n_keys: int) -> None:
-    """Start both processes, and write what the client measured of itself."""
-    command = [sys.executable, "-m", "benchmarks.download.listing", "--keys", str(n_keys)]
-    server = subprocess.Popen([*command, "--serve"], stdout=subprocess.PIPE, encoding="utf-8")
-    try:
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
-        said = subprocess.run([*command, "--list", url], check=True, stdout=subprocess.PIPE)
-    finally:
-        server.terminate()
-        server.wait()
-    found = json.loads(said.stdout)
-    print(found, file=sys.stderr)
-    case = f"{n_keys:,} keys"
-    rows = [
-        row(case, "CPU time", "s", [found["cpu_s"]]),
-        row(case, "time", "s", [found["wall_s"]]),
-        row(case, "peak memory", "MB", [found["peak_mb"]]),
-        row(case, "peak memory beside imports", "MB", [found["peak_mb"] - found["imports_mb"]]),
-    ]
-    print(write_results("listing", rows, also=("boto3",)))
+def measure(project: Path, n_keys: int) -> list[Row]:
+    """The rows of the three commands."""
+    for name in ("dvc.yaml", "settings.toml"):
+        shutil.copyfile(ROOT / name, project / name)
+    (project / "params.yaml").write_text(PARAMS)
+    told = f"{n_keys:,} keys"
+    with server(n_keys, edition=1) as url:
+        rows = command(f"{told}, first listing: stage", STAGE, project, url)
+    keep_as_dvc(project)
+    with server(n_keys, edition=2) as url:
+        rows += command(f"{told}, all replaced: perennial discover", COMMAND, project, url)
+        rows += command(f"{told}, all replaced: stage", STAGE, project, url)
+    return rows
 
 
-def listed(url: str, n_keys: int) -> dict[str, float]:
-    """List and write, in this process."""
-    os.environ |= {
+def command(case: str, module: tuple[str, str], project: Path, url: str) -> list[Row]:
+    """Run a command in the project, and give what it took."""
+    environment = os.environ | {
         "AWS_ACCESS_KEY_ID": "benchmark",
         "AWS_SECRET_ACCESS_KEY": "benchmark",  # of a server on loopback
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
+        "PERENNIAL_S3_ENDPOINT_URL": url,
+        "PYTHONPATH": str(ROOT),
     }
-    import boto3  # noqa: F401 - its time is not the listing's
-
-    from pipeline_lib.discover.listing import list_sources
-    from pipeline_lib.discover.news import news_of
-    from pipeline_lib.settings import Settings
-    from pipeline_lib.sources.source import Source
-    from pipeline_lib.tables.listing import LISTING
-
-    imports_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    began, cpu = time.monotonic(), time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(s3_endpoint_url=url)
-        sources = (Source(name="all", uri="s3://images/set"),)
-        found = list_sources(sources, settings, root=Path(folder))
-        frame = found.frame
-        LISTING.write(frame, Path(folder) / "listing.parquet")
-        assert len(frame) == n_keys
-        before = LISTING.read(Path(folder) / "listing.parquet")
-        [news] = news_of(sources, before.iloc[: n_keys // 2], found)  # half of them are new
-        assert sum(news.added.values()) == n_keys - n_keys // 2
-    return {
-        "cpu_s": round(time.process_time() - cpu, 1),
-        "wall_s": round(time.monotonic() - began, 1),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, 1),
-        "imports_mb": round(imports_mb, 1),
+    began = time.monotonic()
+    process = subprocess.Popen([sys.executable, "-m", *module], cwd=project, env=environment)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, module
+    figures = {
+        ("CPU time", "s"): used.ru_utime + used.ru_stime,
+        ("time", "s"): time.monotonic() - began,
+        ("peak memory", "MB"): used.ru_maxrss / 1000,
     }
+    print(case, figures, file=sys.stderr)
+    return [row(case, metric, unit, [value]) for (metric, unit), value in figures.items()]
 
 
-def serve(n_keys: int) -> None:
+def keep_as_dvc(project: Path) -> None:
+    """Keep the listing as DVC does: in its cache, named by dvc.lock."""
+    data = (project / LISTING).read_bytes()
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    cached = project / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(data)
+    entry = {"outs": [{"path": LISTING, "md5": md5}], "params": {}}
+    (project / "dvc.lock").write_text(json.dumps({"stages": {"discover": entry}}))
+
+
+@contextlib.contextmanager
+def server(n_keys: int, *, edition: int) -> Iterator[str]:
+    """The address of a server whose ETags are those of an edition."""
+    module = [sys.executable, "-m", "benchmarks.download.listing", "--keys", str(n_keys)]
+    process = subprocess.Popen(
+        [*module, "--serve", str(edition)], stdout=subprocess.PIPE, encoding="utf-8"
+    )
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def serve(n_keys: int, edition: int) -> None:
     """Answer until terminated; says its address first."""
-    _Pages.n_keys = n_keys
-    server = HTTPServer(("127.0.0.1", 0), _Pages)
-    print(f"http://127.0.0.1:{server.server_port}", flush=True)
-    server.serve_forever()
+    _Pages.n_keys, _Pages.edition = n_keys, edition
+    pages = HTTPServer(("127.0.0.1", 0), _Pages)
+    print(f"http://127.0.0.1:{pages.server_port}", flush=True)
+    pages.serve_forever()
 
 
 class _Pages(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     n_keys = 0
+    edition = 1
 
     def do_GET(self) -> None:
         """Give the page that begins where the token says."""
         query = parse_qs(urlsplit(self.path).query)
         start = int(query.get("continuation-token", ["0"])[0])
         stop = min(start + PAGE, self.n_keys)
-        entries = "".join(map(_entry, range(start, stop)))
+        entries = "".join(_entry(number, self.edition) for number in range(start, stop))
         more = (
             f"<NextContinuationToken>{stop}</NextContinuationToken>" if stop < self.n_keys else ""
         )
@@ -140,11 +157,11 @@ class _Pages(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def _entry(number: int) -> str:
+def _entry(number: int, edition: int) -> str:
     key = f"set/class_{number // PAGE:04d}/image_{number:08d}.jpg"
     return (
         f"<Contents><Key>{key}</Key><LastModified>2026-11-30T16:12:26.000Z</LastModified>"
-        f"<ETag>&quot;{number:032x}&quot;</ETag><Size>{100_000 + number % 1000}</Size>"
+        f"<ETag>&quot;{edition:04x}{number:028x}&quot;</ETag><Size>{100_000 + number % 1000}</Size>"
         "<StorageClass>STANDARD</StorageClass></Contents>"
     )
 
