@@ -59,7 +59,7 @@ def measure(project: Path, n_keys: int) -> list[Row]:
     """The rows of the three commands."""
     for name in ("dvc.yaml", "settings.toml"):
         shutil.copyfile(ROOT / name, project / name)
-    (project / "params.yaml").write_text(PARAMS)
+    (project / "params.yaml").write_text(PARAMS, encoding="utf-8")
     told = f"{n_keys:,} keys"
     with server(n_keys, edition=1) as url:
         rows = command(f"{told}, first listing: stage", STAGE, project, url)
@@ -102,7 +102,7 @@ def keep_as_dvc(project: Path) -> None:
     cached.parent.mkdir(parents=True)
     cached.write_bytes(data)
     entry = {"outs": [{"path": LISTING, "md5": md5}], "params": {}}
-    (project / "dvc.lock").write_text(json.dumps({"stages": {"discover": entry}}))
+    (project / "dvc.lock").write_text(json.dumps({"stages": {"discover": entry}}), encoding="utf-8")
 
 
 @contextlib.contextmanager
