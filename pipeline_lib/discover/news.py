@@ -62,20 +62,20 @@ def _of_source(
 ) -> News:
     old = _rows(LISTING.empty() if before is None else before, source.name)
     new = _rows(now, source.name)
-    is_kept_old, is_kept_new = _told_alike(old, new)
-    pairs = _by_keys(old[~is_kept_old], new[~is_kept_new])
-    both = pd.concat([_compared(*pair) for pair in pairs], ignore_index=True)
+    both = _compared_in_parts(old, new)
     images = both[both["kind"].isin(IMAGES)]
-    added = images[images["where"] == "right_only"]
-    replaced = images[(images["where"] == "both") & images["differs"]]
-    withdrawn = images[images["where"] == "left_only"]
+    stays = images["was"] & images["is_now"]
+    added = images[~images["was"]]
+    replaced = images[stays & images["differs"]]
+    withdrawn = images[~images["is_now"]]
     now_images = new["kind"].isin(IMAGES)
-    stayed = new[now_images & new["key"].isin(list(touched)) & ~new["key"].isin(added["key"])]
+    only_touched = set(touched).difference(added["key"]) if touched else set()
+    stayed = new[now_images & new["key"].isin(list(only_touched))]
 
     counted = [added, replaced, withdrawn, stayed]
     class_of = _classes(source, new["key"][new["kind"] == "image"], counted)
     by_class = [_counts(rows, class_of) for rows in counted]
-    tables = both[~both["kind"].isin(IMAGES) & ((both["where"] != "both") | both["differs"])]
+    tables = both[~both["kind"].isin(IMAGES) & both["differs"]]
     is_first = not old["kind"].isin(IMAGES).any()
     return News(
         source=source.name,
@@ -91,6 +91,15 @@ def _of_source(
 
 def _rows(listing: pd.DataFrame, source: str) -> pd.DataFrame:
     return listing.loc[listing["source"] == source, list(TOLD)]
+
+
+def _compared_in_parts(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """As `_compared`, but for the objects of which both listings tell the same."""
+    if old.empty:
+        return _compared(old, new)
+    is_kept_old, is_kept_new = _told_alike(old, new)
+    pairs = _by_keys(old[~is_kept_old], new[~is_kept_new])
+    return pd.concat([_compared(*pair) for pair in pairs], ignore_index=True)
 
 
 def _told_alike(old: pd.DataFrame, new: pd.DataFrame) -> tuple[Any, Any]:
@@ -122,10 +131,12 @@ def _batches(rows: Any) -> Iterator[Any]:
 
 
 def _compared(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """The objects of both listings: key, kind, where (left_only: before, right_only: now, both), differs.
+    """The objects of both listings: key, kind, was (before), is_now, differs (also where only one listing has it).
 
-    What only one listing tells says nothing: an earlier release knew no checksums.
+    What only one listing tells of an object says nothing: an earlier release knew no checksums.
     """
+    if old.empty:
+        return new[["key", "kind"]].assign(was=False, is_now=True, differs=True)
     sides = [
         rows.assign(role=rows["kind"].where(~rows["kind"].isin(IMAGES), IMAGES[0]))
         for rows in (old, new)
@@ -136,13 +147,14 @@ def _compared(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     differs = both["fault_old"].isna() != both["fault"].isna()
     for name in ("kind", "size_bytes", "etag", "checksum", "fault"):
         differs |= (both[f"{name}_old"] != both[name]).fillna(False)
-    kind = both["kind"].fillna(both["kind_old"])
+    was, is_now = both["where"] != "right_only", both["where"] != "left_only"
     return pd.DataFrame(
         {
             "key": both["key"],
-            "kind": kind,
-            "where": both["where"].astype(str),
-            "differs": differs.astype(bool),
+            "kind": both["kind"].fillna(both["kind_old"]),
+            "was": was,
+            "is_now": is_now,
+            "differs": differs.astype(bool) | (was != is_now),
         }
     )
 

@@ -11,6 +11,8 @@ from importlib import import_module
 from importlib.metadata import distributions
 from pathlib import Path
 
+import pyarrow as pa
+
 from pipeline_lib.code_fingerprints import write_fingerprints
 from pipeline_lib.discover.class_maps import with_class_maps
 from pipeline_lib.discover.kept_listing import kept_listing_file
@@ -58,6 +60,7 @@ def run(job: StageRun[DiscoverParams]) -> None:
         for sentence in sentences(news_of(params.sources, before, listed)):
             log.info("%s", sentence)
         del before  # of millions of keys
+        pa.default_memory_pool().release_unused()
         holdings = holdings_of(params.sources, frame, records, last, job.writes["listing"])
         accepted = refuse_withdrawn(holdings, params)
         LISTING.write(frame, job.writes["listing"])

@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pipeline_lib.errors import DataCheckFailed
 from pipeline_lib.files.atomic import atomic_file
@@ -59,8 +63,8 @@ class Holding:
         """The rows of `before` that are not in `now` under any name."""
         if self.before is None:
             return self.now.iloc[:0]
-        left = self.before[~self.before["key"].isin(self.now["key"])]
-        moved = Counter(_versions(self.now[~self.now["key"].isin(self.before["key"])]))
+        left = self.before[~_is_among(self.before["key"], self.now["key"])]
+        moved = Counter(_versions(self.now[~_is_among(self.now["key"], self.before["key"])]))
         stays = []
         for version in _versions(left):
             moved[version] -= 1
@@ -74,6 +78,12 @@ class Holding:
             and self.before is not None
             and 0 < len(gone) == len(self.before)
         )
+
+
+def _is_among(keys: pd.Series[str], others: pd.Series[str]) -> NDArray[np.bool_]:
+    """Which keys are among others. By Arrow: pandas makes objects of Python of them, and there may be millions."""
+    found = pc.is_in(pa.array(keys, pa.string()), value_set=pa.array(others, pa.string()))
+    return np.asarray(found.to_numpy(zero_copy_only=False))
 
 
 def _versions(rows: pd.DataFrame) -> list[tuple[int, str]]:

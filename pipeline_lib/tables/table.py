@@ -6,6 +6,7 @@ objects. Files are deterministic: same rows, same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,21 +62,39 @@ class Table:
             self.name,
             set(frame.columns) ^ {c.name for c in self.columns},
         )
-        assert not frame.duplicated(list(self.key)).any(), (
-            f"{self.name}: the key {self.key} is not unique"
-        )
-        ordered = frame.sort_values(list(self.key), kind="stable")[[c.name for c in self.columns]]
         for column in self.columns:
-            assert column.nullable or not ordered[column.name].isna().any(), (
+            assert column.nullable or not frame[column.name].isna().any(), (
                 f"{self.name}.{column.name} has empty cells"
             )
         schema = self.schema()
         data = pa.Table.from_pandas(
-            ordered, schema=schema, preserve_index=False
+            frame, schema=schema, preserve_index=False
         ).replace_schema_metadata(schema.metadata)
         data.validate()
-        with atomic_file(path) as file:
-            pq.write_table(data, file, compression="zstd", row_group_size=ROWS_PER_GROUP)
+        with (
+            atomic_file(path) as file,
+            pq.ParquetWriter(file, schema, compression="zstd") as writer,
+        ):
+            for rows in self._in_order(data):
+                writer.write_table(rows, row_group_size=ROWS_PER_GROUP)
+
+    def _in_order(self, data: pa.Table) -> Iterator[pa.Table]:
+        """Row groups, sorted by the key, which is unique.
+
+        By Arrow and one by one: pandas makes objects of Python of millions of cells, and a sorted copy takes as much again.
+        """
+        keys = data.select(list(self.key))
+        order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in self.key])
+        for start in range(0, max(len(order), 1), ROWS_PER_GROUP):
+            with_one_before = keys.take(order[max(start - 1, 0) : start + ROWS_PER_GROUP])
+            is_repeated = pa.scalar(True)
+            for column in with_one_before.itercolumns():
+                same = pc.equal(column.slice(1), column.slice(0, max(len(column) - 1, 0)))
+                is_repeated = pc.and_(is_repeated, same)
+            assert len(with_one_before) < 2 or not pc.any(is_repeated).as_py(), (
+                f"{self.name}: the key {self.key} is not unique"
+            )
+            yield data.take(order[start : start + ROWS_PER_GROUP]).combine_chunks()
 
     def read(self, path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         """Read a table, with Arrow-backed strings and nullable integers left as pandas makes them.
