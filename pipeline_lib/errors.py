@@ -150,6 +150,12 @@ class NoSpace(PipelineError):
     code, exit_code = "no_space", 73
 
 
+class AccessRefused(PipelineError):
+    """A file or folder may not be written: its file system is read-only, or it belongs to another user."""
+
+    code, exit_code = "access_refused", 74
+
+
 class Interrupted(PipelineError):
     """A run was stopped, or found another run in progress; running it again continues."""
 
@@ -223,14 +229,36 @@ def no_room(error: Exception, *, file: str | Path) -> NoSpace | None:
     )
 
 
+# What a system says that lets nobody write, or not us.
+REFUSALS = {
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "the system refuses access",
+    errno.EPERM: "the system refuses access",
+}
+
+
+def refused_access(error: Exception) -> AccessRefused | None:
+    """Turn an error of a system that refuses a named file or folder into AccessRefused; None for any other."""
+    name = getattr(error, "filename", None)
+    if not isinstance(error, OSError) or error.errno not in REFUSALS or not isinstance(name, str):
+        return None
+    remedy = (
+        "make it writable for this user (`ls -ld` shows whose it is), or name another folder (state_dir in settings.toml, "
+        "TMPDIR) or checkout; finished work is kept"
+    )
+    return AccessRefused(REFUSALS[error.errno], file=name, value=error.strerror, remedy=remedy)
+
+
 def unforeseen(error: Exception, *, file: str) -> PipelineError:
-    """Turn an exception that nothing translated into an error for the user: no room on the disk, or a defect of ours.
+    """Turn an exception that nothing translated into an error for the user: no room on the disk, no access, or a defect.
 
     The traceback of a defect is printed above its line.
     """
     name = getattr(error, "filename", None)  # of an OSError, where the system knows it
     if full := no_room(error, file=name if isinstance(name, str) else file):
         return full
+    if refused := refused_access(error):
+        return refused
     sys.stderr.write(shown(traceback.format_exc()))
     return defect(error, file=file)
 

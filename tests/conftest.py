@@ -19,6 +19,7 @@ LONGEST_FIRST = (
     "loader",
     "register",
     "tasks",
+    "survey",
 )  # marks or folders; everything else comes after
 
 

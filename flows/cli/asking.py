@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 INDEPENDENT = NOTHING = "none"
 FOLDERS = "folders"
-OPTIONS = {"label": "--label-column", "several": "--several"}  # of the keys of `labels`
+# of the keys of `labels`
+OPTIONS = {"label": "--label-column", "several": "--several", "split_values": "--split-values"}
 
 
 def said_of_names(options: argparse.Namespace) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def said_of_names(options: argparse.Namespace) -> dict[str, Any]:
         if (value := getattr(options, key)) is not None
     }
     if options.splits is not None:
-        said["splits"] = _splits(options.splits)
+        said["splits"] = splits_of(options.splits, "--splits")
     if options.include:
         said["include"] = tuple(options.include)
     if options.exclude:
@@ -47,16 +48,29 @@ def said_of_names(options: argparse.Namespace) -> dict[str, Any]:
     return said
 
 
-def _splits(text: str) -> dict[str, str]:
-    """`fold0=train,fold1=val` as a mapping. Raises UsageError."""
+def told_of_labels(options: argparse.Namespace) -> dict[str, Any]:
+    """The keys of a LabelsFile that the command line states. Raises UsageError."""
+    text = options.split_values
+    told = {
+        "label": options.label_column,
+        "several": options.several,
+        "split_values": splits_of(text, OPTIONS["split_values"]) if text else None,
+    }
+    return {key: value for key, value in told.items() if value}
+
+
+def splits_of(text: str, option: str) -> dict[str, str]:
+    """`fold0=train,fold1=val` as a mapping. option: that says it. Raises UsageError."""
     from pipeline_lib.errors import UsageError
 
     splits = {}
     for pair in filter(None, text.split(",")):
         folder, sign, split = (part.strip() for part in pair.rpartition("="))
         if not sign or not folder or split not in ("train", "val", "test"):
-            remedy = "write FOLDER=SPLIT with train, val or test, such as fold0=train,fold1=val,fold2=test"
-            raise UsageError("no folder and split", file="--splits", value=pair, remedy=remedy)
+            remedy = (
+                "write TEXT=SPLIT with train, val or test, such as fold0=train,fold1=val,fold2=test"
+            )
+            raise UsageError("not TEXT=SPLIT", file=option, value=pair, remedy=remedy)
         splits[folder] = split
     return splits
 
@@ -69,15 +83,14 @@ def survey_and_ask(
     *,
     labels: str | None,
     subject: str | None,
-    label_column: str | None = None,
-    several: str | None = None,
+    told: Mapping[str, Any],
     role: str | None = None,
 ) -> Survey:
     """Survey the source, and ask what its names leave open.
 
-    said: keys of a SourceAnswer, as `said_of_names` has them. All come from the command line. Raises UsageError for keys
-    that no source may have together, and, listing the choices, for doubtful folders if there is no terminal to ask on;
-    subjects are only suggested then.
+    said: keys of a SourceAnswer, as `said_of_names` has them; told: of its labels. All come from the command line. Raises
+    UsageError for keys that no source may have together, and, listing the choices, for doubtful folders if there is no
+    terminal to ask on; subjects are only suggested then.
     """
     from flows.cli.project import inside
     from pipeline_lib.harness.terminal import live
@@ -97,8 +110,7 @@ def survey_and_ask(
     elif labels is not None:
         address = labels if "://" in labels else inside(origin, labels)
         answer = replace(answer, labels=address, class_from=None)
-    told = {"label": label_column, "several": several}
-    answer = replace(answer, told={key: value for key, value in told.items() if value})
+    answer = replace(answer, told=told)
     if subject is not None:
         answer = replace(answer, subject_from=DECLINED if subject == INDEPENDENT else subject)
     elif answer.subject_from and not answer.labels and not is_pattern(answer.subject_from):
@@ -178,7 +190,7 @@ def _read_labels(
             answer = replace(answer, told=told)
 
 
-def _ask_labels(doubt: LabelsDoubt, uri: str, told: Mapping[str, str]) -> str | LabelsFile:
+def _ask_labels(doubt: LabelsDoubt, uri: str, told: Mapping[str, Any]) -> str | LabelsFile:
     """Ask which files tell the classes. told: what was asked before. Raises UsageError without a terminal or an answer."""
     from pipeline_lib.errors import UsageError
     from pipeline_lib.survey import NO_LABELS, describe_labels_doubt
@@ -192,9 +204,15 @@ def _ask_labels(doubt: LabelsDoubt, uri: str, told: Mapping[str, str]) -> str | 
     ways = ", ".join(
         FOLDERS if stated is None else _as_option(uri, stated) for stated in doubt.choices.values()
     )
-    before = "".join(f" {OPTIONS[key]} {value}" for key, value in told.items())
+    before = "".join(f" {OPTIONS[key]} {_as_typed(value)}" for key, value in told.items())
     remedy = f"choose one: `perennial init {uri}{before} --labels WHAT` with WHAT one of {ways}"
     raise UsageError(what, file=uri, value=doubt.why, remedy=remedy)
+
+
+def _as_typed(value: str | Mapping[str, str]) -> str:
+    if isinstance(value, str):
+        return value
+    return ",".join(f"{text}={split}" for text, split in value.items())
 
 
 def _as_option(uri: str, stated: LabelsFile) -> str:

@@ -43,7 +43,7 @@ def survey_named(
 def _found(
     one: NamedSource, options: argparse.Namespace, settings: Settings, origin: Path
 ) -> Survey:
-    from flows.cli.asking import INDEPENDENT, said_of_names, survey_and_ask
+    from flows.cli.asking import INDEPENDENT, said_of_names, survey_and_ask, told_of_labels
     from pipeline_lib.survey import answer_before, look_at, real_labels, survey, unlabelled_answer
 
     if one.role == "unlabelled":
@@ -57,8 +57,7 @@ def _found(
             said_of_names(options),
             labels=options.labels,
             subject=options.subject,
-            label_column=options.label_column,
-            several=options.several,
+            told=told_of_labels(options),
         )
     is_meant = not options.source  # the options
     said = said_of_names(options) if is_meant else {}
@@ -72,8 +71,7 @@ def _found(
         said,
         labels=labels,
         subject=INDEPENDENT,
-        label_column=options.label_column if is_meant else None,
-        several=options.several if is_meant else None,
+        told=told_of_labels(options) if is_meant else {},
         role="test",
     )
 

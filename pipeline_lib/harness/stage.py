@@ -89,8 +89,8 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("pipeline_lib").setLevel(logging.INFO)
     logging.captureWarnings(True)
     reason = checkout / REASONS / f"{stage}.json"
-    reason.unlink(missing_ok=True)
     try:
+        reason.unlink(missing_ok=True)
         run_stage(stage, checkout)
     except PipelineError as error:
         failure = error
@@ -104,8 +104,9 @@ def main(arguments: list[str]) -> int:
         failure = unforeseen(error, file=stage)
     else:
         return 0
-    reason.parent.mkdir(parents=True, exist_ok=True)
-    reason.write_text(failure.as_json(), encoding="utf-8")
+    with contextlib.suppress(OSError):  # on a disk that is full or read-only the line alone says it
+        reason.parent.mkdir(parents=True, exist_ok=True)
+        reason.write_text(failure.as_json(), encoding="utf-8")
     sys.stderr.write(f"{clearing()}{stage}: error[{failure.code}]: {failure}\n")
     sys.stderr.flush()
     return failure.exit_code

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from pipeline_lib.errors import BadData, UsageError
 from pipeline_lib.labels.files import Files
@@ -29,7 +29,7 @@ class SourceAnswer:
     """What a person said, on the command line or in params.yaml: the keys of a source, None or () where they did not.
 
     layout: a name of LAYOUTS. labels: the file's address, or how files of labels are read; NO_LABELS when they said that
-    folders tell the classes. told: further keys of LabelsFile (label, several), for labels that are recognised too.
+    folders tell the classes. told: further keys of LabelsFile, for labels that are recognised too.
     subject_from: "" when they said that no two images show one subject. sets_aside: whether masks and the like may be left
     out without a question.
     """
@@ -37,7 +37,7 @@ class SourceAnswer:
     layout: str | None = None
     splits: Mapping[str, str] | None = None
     labels: str | LabelsFile | None = None
-    told: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
     subject_from: str | None = None
     depth: int | None = None
     class_from: str | None = None

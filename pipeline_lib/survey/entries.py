@@ -154,13 +154,17 @@ def labels_in_params(stated: LabelsFile) -> str:
     told = stated.model_dump(exclude_defaults=True)
     if set(told) == {"file"}:
         return quoted(told["file"])
-    pairs = [
-        f"{key}: [{', '.join(map(quoted, value))}]"
-        if isinstance(value, (list, tuple))
-        else f"{key}: {quoted(value)}"
-        for key, value in told.items()
-    ]
-    return "{" + ", ".join(pairs) + "}"
+    return _flow(told)
+
+
+def _flow(value: Any) -> str:
+    """YAML on one line."""
+    if isinstance(value, dict):
+        pairs = (f"{quoted(key)}: {_flow(one)}" for key, one in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    return (
+        f"[{', '.join(map(quoted, value))}]" if isinstance(value, (list, tuple)) else quoted(value)
+    )
 
 
 def quoted(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pipeline_lib.errors import BadData, LabelsUndecided
 from pipeline_lib.labels.files import Files, files_beside, opener
@@ -53,7 +54,7 @@ class LabelChoice:
     doubt: LabelsDoubt | None = None
     unused: tuple[str, ...] = ()
 
-    def as_told(self, told: Mapping[str, str]) -> LabelChoice:
+    def as_told(self, told: Mapping[str, Any]) -> LabelChoice:
         """The same files, read as a person said. told: keys of LabelsFile and their values."""
         return replace(self, taken=_as_told(self.taken, told)) if self.taken else self
 
@@ -153,7 +154,7 @@ def _beside_folders(
     return LabelChoice(None, inside, unused=tuple(unused))
 
 
-def _as_told(stated: LabelsFile, told: Mapping[str, str]) -> LabelsFile:
+def _as_told(stated: LabelsFile, told: Mapping[str, Any]) -> LabelsFile:
     return stated.model_copy(update=dict(told))
 
 

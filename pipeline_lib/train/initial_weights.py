@@ -100,12 +100,12 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def start_from(network: nn.Module, weights: StartingWeights) -> None:
+def start_from(network: nn.Module, weights: StartingWeights, *, is_trial: bool = False) -> None:
     """Give `network` these weights, in place.
 
     A linear head of another number of classes begins at zero (Kolesnikov et al. 2020, arXiv 1912.11370, appendix B):
     fresh weights would stay in all directions that few images do not show. Another head (SqueezeNet's, in front of a
-    ReLU) keeps fresh ones. A log line says so. Raises ConfigError when the file is of another network.
+    ReLU) keeps fresh ones. A log line says so, but for a trial. Raises ConfigError when the file is of another network.
     """
     # What has the same name and shape is taken.
     own = network.state_dict()
@@ -130,6 +130,8 @@ def start_from(network: nn.Module, weights: StartingWeights) -> None:
     put_weights(network, fits, strict=False)
 
     # What became of the head, for the log.
+    if is_trial:
+        return
     is_fresh = any(name.startswith(f"{head}.") for name in left)
     fate = f"{head} kept"
     if is_fresh:

@@ -48,7 +48,7 @@ def look_ahead(job: StageRun[TrainParams]) -> None:
     check_batch(network, params, n_images=None, processes=params.processes)
     weights = read_starting_weights(job)
     if weights is not None:
-        start_from(network, weights)
+        start_from(network, weights, is_trial=True)
     read_teacher(job, [], device)
 
 

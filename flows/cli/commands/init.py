@@ -68,6 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "combination as a class of its own",
     )
     parser.add_argument(
+        "--split-values",
+        metavar="TEXT=SPLIT,...",
+        help="what the cells of a table's column of splits stand for, such as 0=train,1=val,2=test",
+    )
+    parser.add_argument(
         "--layout",
         metavar="NAME",
         help="how folders give class and split: class_folders, split_class_folders, class_split_folders, leaf_folders, "

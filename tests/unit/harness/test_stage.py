@@ -24,6 +24,10 @@ def run(job):
     mode = os.environ.get("TOY", "ok")
     if mode == "sleep": time.sleep(1200)  # longer than any test waits: none ends by itself
     if mode == "full": raise OSError(28, "No space left on device", "table.parquet")
+    if mode == "read-only":
+        import shutil
+        shutil.rmtree("line/reasons"); Path("line/reasons").write_text("no folder any more")
+        raise OSError(30, "Read-only file system", "line/discover")
     if mode == "defect": raise ZeroDivisionError("no")
     if mode == "mendable":
         from pipeline_lib.errors import SourceMissing
@@ -117,6 +121,18 @@ def test_a_full_disk_that_nothing_translated_is_told_in_one_line(checkout: Path)
 
     assert process.returncode == 73
     assert told.startswith("discover: error[no_space]: table.parquet: the disk is full (found: ")
+    assert "Traceback" not in told
+
+
+def test_a_read_only_folder_is_told_also_where_its_reason_cannot_be_written(checkout: Path) -> None:
+    process = start(checkout, "read-only")
+
+    _, told = process.communicate()
+
+    assert process.returncode == 74
+    assert told.startswith(
+        "discover: error[access_refused]: line/discover: the file system is read-only (found: "
+    )
     assert "Traceback" not in told
 
 

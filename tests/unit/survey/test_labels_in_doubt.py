@@ -29,7 +29,7 @@ def init(
             said,
             labels=labels,
             subject=None,
-            several=several,
+            told={"several": several} if several else {},
         )
 
 

@@ -72,8 +72,8 @@ def test_patterns_are_recorded_and_mean_the_same_at_the_next_init(
         (("--depth", "9"), "depth of source photos is below every image: the deepest lies in 2 folders"),
         (("--depth", "-1"), "--depth: Input should be greater than or equal to 0 (found: -1)"),
         (("--splits", "trian=train,dev=val"), "names folders that hold no image (found: trian)"),
-        (("--splits", "train"), "--splits: no folder and split (found: train)"),
-        (("--splits", "train=training"), "--splits: no folder and split (found: train=training)"),
+        (("--splits", "train"), "--splits: not TEXT=SPLIT (found: train)"),
+        (("--splits", "train=training"), "--splits: not TEXT=SPLIT (found: train=training)"),
         (("--exclude", "mask"), "--exclude mask fits no file"),
         (("--include", "*.tif"), "--include *.tif fits no file"),
         (("--exclude", "train", "--exclude", "dev"), "the patterns leave no image (found: train, dev)"),
@@ -125,3 +125,22 @@ def test_classes_come_with_their_names_and_parents(project: Path) -> None:
     assert classes.read_text().splitlines()[1:] == [
         "animals,,,", "car,,,vehicles", "cat,,,animals", "dog,,,animals", "vehicles,,,",
     ]  # fmt: skip
+
+
+def test_numbers_of_splits_are_asked_about_and_recorded_as_said(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{n}.png" for n in range(12)]
+    rows = [f"{name},{'ab'[n % 2]},{n % 3}" for n, name in enumerate(names)]
+    (project / "l.csv").write_text("\n".join(["filename,label,split", *rows]), encoding="utf-8")
+
+    assert init(project, *names, options=("--labels", "l.csv")) == 65
+    assert "--split-values 0=train" in capsys.readouterr().err
+    said = ("--labels", "l.csv", "--split-values", "0=train,1=val,2=test")
+    assert init(project, *names, options=said) == 0
+
+    assert "splits   test 4, train 4, val 4" in capsys.readouterr().out
+    labels = source(project).labels_stated
+    assert labels is not None and labels.split_values == {"0": "train", "1": "val", "2": "test"}
+    assert init(project, *names, options=("--split-values", "0=later")) == 2
+    assert "--split-values: not TEXT=SPLIT (found: 0=later)" in capsys.readouterr().err
