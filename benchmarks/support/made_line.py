@@ -190,14 +190,13 @@ def write_explanations(files: dict[str, Path], table: pd.DataFrame, *, given: li
 
 def files_of(folder: Path) -> dict[str, Path]:
     """role -> path."""
-    parquet = ("predictions", "explanations", "manifest", "review", "members", "images", "shifted")
-    parquet += ("votes",)
+    tables = (PREDICTIONS, EXPLANATIONS, MANIFEST, REVIEW, MEMBERS, IMAGES, SHIFTED, VOTES)
     text = {"classes": "csv", "per_class": "csv", "curves": "csv", "annotators": "csv"}
     text |= {"balance": "csv", "metrics": "json", "validation": "json", "profile": "json"}
     text |= {"curation": "json", "operating_points": "csv", "selective": "csv"}
     text |= {"reliability": "csv", "reliability_uncalibrated": "csv", "shift": "csv"}
     return {
-        **{role: folder / f"{role}.parquet" for role in parquet},
+        **{table.name: folder / f"{table.name}.parquet" for table in tables},
         **{role: folder / f"{role}.{ending}" for role, ending in text.items()},
         **{role: folder / role for role in ("shards", "betons", "export")},
     }

@@ -14,6 +14,7 @@ import argparse
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -128,14 +129,8 @@ def report(folder: Path, files: dict[str, Path], size: Size) -> list[Row]:
     for case, name in (("report", "one"), ("report beside the one before", "two")):
         target = reports / name
         target.mkdir(parents=True)
-        seconds = [
-            cpu_seconds(
-                lambda target=target: write_report(
-                    content, target, files=files, reports=reports, workers=1
-                )
-            )
-        ]
-        rows.append(row(case, "CPU to write", "s", seconds))
+        write = partial(write_report, content, target, files=files, reports=reports, workers=1)
+        rows.append(row(case, "CPU to write", "s", [cpu_seconds(write)]))
         rows += sizes(case, target)
     return rows
 
