@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -138,27 +138,32 @@ class Verdict:
 
     def as_json(self) -> str:
         """Canonical JSON, the form kept in the registry; a class is a list of its fields, as there may be thousands."""
-        fields = asdict(self) | {
+        content = asdict(self) | {
             "class_changes": [astuple(change) for change in self.class_changes]
         }
-        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
 def verdict_from_json(text: str) -> Verdict:
-    """The inverse of `Verdict.as_json`; also reads verdicts from before notes, whose classes are objects."""
-    fields: dict[str, Any] = json.loads(text)
-    comparison = fields.pop("comparison")
-    classes = fields.pop("class_changes")
+    """The inverse of `Verdict.as_json`; also reads verdicts from before notes, whose classes are objects.
+
+    What a later release added beside these is left out: registries and git tags outlive a checkout of an earlier commit.
+    """
+    known = {field.name for field in fields(Verdict)}
+    told: dict[str, Any] = json.loads(text)
+    kept = {name: value for name, value in told.items() if name in known}
+    comparison = kept.pop("comparison")
+    classes = kept.pop("class_changes")
     return Verdict(
-        rules=tuple(Rule(**rule) for rule in fields.pop("rules")),
+        rules=tuple(Rule(**rule) for rule in kept.pop("rules")),
         class_changes=tuple(
             ClassChange(**one) if isinstance(one, dict) else ClassChange(*one) for one in classes
         ),
         comparison=Comparison(**comparison) if comparison else None,
-        notes=tuple(fields.pop("notes", ())),
+        notes=tuple(kept.pop("notes", ())),
         shift_changes=tuple(
             ShiftChange(**one | {"strengths": tuple(one["strengths"])})
-            for one in fields.pop("shift_changes", ())
+            for one in kept.pop("shift_changes", ())
         ),
-        **fields,
+        **kept,
     )

@@ -47,7 +47,9 @@ def upgraded_from(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         )
     folder = tmp_path_factory.mktemp("upgrade")
     line = Checkout(folder / "line")
-    subprocess.run(["git", "clone", "-q", "--no-checkout", TREE, line.folder], check=True)
+    subprocess.run(
+        ["git", "clone", "-q", "--no-checkout", "--no-tags", TREE, line.folder], check=True
+    )
     line.run("git", "checkout", "-q", "-B", "mine", BASE.commit)
     _write_images(line.folder / "images")
     with (line.folder / ".git/info/exclude").open("a") as file:

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -231,6 +232,13 @@ def test_a_champion_that_cannot_be_asked_makes_the_verdict_provisional() -> None
 def test_a_verdict_survives_the_way_through_the_registry() -> None:
     for found in (verdict(evaluation(9), champion(range(4))), same_model(3)):
         assert verdict_from_json(found.as_json()) == found
+
+
+def test_what_a_later_release_adds_to_a_verdict_is_left_out() -> None:
+    found = verdict(evaluation(9), champion(range(4)))
+    later = json.loads(found.as_json()) | {"what_nobody_knows_yet": [1]}
+
+    assert verdict_from_json(json.dumps(later)) == found
 
 
 def test_a_verdict_of_before_the_counts_is_still_read() -> None:
