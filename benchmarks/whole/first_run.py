@@ -3,7 +3,8 @@
     python -m benchmarks.whole.first_run [--photographs ARCHIVE]
 
 Clones HEAD into a temporary folder, runs `make setup`, `make demo` twice and, last, `make test`, and measures each, and the
-disk they leave. Where the tests fail, the result file has all rows but theirs. Packages come from uv's cache where it has them: a first download adds what the connection takes.
+disk they leave. Where the tests fail, the result file has all rows but theirs. Packages come from uv's cache where it has
+them: a first download adds what the connection takes.
 --photographs: a tar of photographs (`.../<class>/<name>`); 400 of them are drawn by hash, and the clone's commands label one,
 survey them, train a first model on frozen features, and run the whole line. Writes benchmarks/results/first_run.json.
 """
