@@ -102,6 +102,8 @@ def main() -> None:
         rows += disk_mb(FOLDERS, clone)
         if options.photographs:
             rows += with_photographs(options.photographs, clone)
+            # The tests are those of the tree as it was cloned: `init` has written the photographs' parameters.
+            subprocess.run(["git", "checkout", "--quiet", "--", "."], cwd=clone, check=True)
         print(f"wrote {write_results('first_run', rows)}, without the tests so far")
         case, target = TESTS
         rows += timed(case, ("make", target), clone)
